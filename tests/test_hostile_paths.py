@@ -197,11 +197,11 @@ def test_tags_and_specs_that_are_pipes(tmp_path: Path, capsys: pytest.CaptureFix
         assert "spec.net is a pipe; a file is wanted" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("dev", ["NaN", "-1", "7"])
-def test_a_broken_split(dev: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("dev", "seed"), [("NaN", "0"), ("-1", "0"), ("7", "0"), ("0.1", "-5"), ("0.1", "1.5")])
+def test_a_broken_split(dev: str, seed: str, tmp_path: Path) -> None:
     shares = f'{{"dev": {dev}, "test": 0, "train_dev": 0}}'
-    (tmp_path / "split.json").write_text(f'{{"shares": {shares}, "seed": 0, "fingerprint": "3-0"}}')
-    with pytest.raises(DataError, match=r"cannot read .*split\.json: shares go from 0 to 1"):
+    (tmp_path / "split.json").write_text(f'{{"shares": {shares}, "seed": {seed}, "fingerprint": "3-0"}}')
+    with pytest.raises(DataError, match=r"split\.json is damaged: how the data were split is not known"):
         partition_of(str(tmp_path))
 
 
