@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import pytest
 import dslc.cli.main
 from dslc.cache import write_whole
 from dslc.compiler import check_text
-from dslc.language.diagnostics import DataError
+from dslc.language import parse
+from dslc.language.diagnostics import DataError, SpecError
 from dslc.runtime.data.datasets import load_dataset
 from dslc.runtime.data.schema import Schema
 from dslc.runtime.runs.folder import partition_of
@@ -195,6 +197,27 @@ def test_tags_and_specs_that_are_pipes(tmp_path: Path, capsys: pytest.CaptureFix
     for call in (["errors", "--tally", str(tmp_path / "spec.net")], ["predict", str(tmp_path), "--data", "mnist"]):
         assert dslc.cli.main.run(call) == 1
         assert "spec.net is a pipe; a file is wanted" in capsys.readouterr().err
+
+
+def test_a_spec_without_an_end(tmp_path: Path) -> None:
+    """It is not read whole to find that it is too large."""
+    path = tmp_path / "large"
+    with path.open("wb") as file:
+        file.truncate(50_000_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(SpecError, match=r"this file has 50\.0 MB; a spec has at most 1 MB"):
+            parse.read(path)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+    try:
+        os.mknod(tmp_path / "zero", stat.S_IFCHR | 0o600, os.makedev(1, 5))
+        (tmp_path / "zero").open("rb").close()
+    except PermissionError:
+        pytest.skip("this user may not make devices")
+    with pytest.raises(SpecError, match="this file has more than 1 MB"):
+        parse.read(tmp_path / "zero")
 
 
 @pytest.mark.parametrize(("dev", "seed"), [("NaN", "0"), ("-1", "0"), ("7", "0"), ("0.1", "-5"), ("0.1", "1.5")])

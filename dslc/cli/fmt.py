@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from dslc.cache import write_whole
 from dslc.cli.app import app, examples, writing
 from dslc.language.diagnostics import CallError, SpecError
-from dslc.language.parse import decode, read
+from dslc.language.parse import MAX_BYTES, decode, read
 from dslc.language.source import Source
 
 STDIN = "-"
@@ -75,7 +75,7 @@ def _format(path: str, check: bool, diff: bool) -> bool:
 
 
 def _source(path: str) -> Source:
-    return decode(sys.stdin.buffer.read(), "<stdin>") if path == STDIN else read(path)
+    return decode(sys.stdin.buffer.read(MAX_BYTES + 1), "<stdin>") if path == STDIN else read(path)
 
 
 def _difference(source: Source, formatted: str) -> str:
