@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,9 @@ PART = ".part"
 
 SCRATCH = "dslc-"
 """How the names of folders begin in which something is compiled."""
+
+MOST_LINKS = 40
+"""So many links are followed, as Linux does."""
 
 
 @cache
@@ -91,13 +95,28 @@ def write_whole(path: Path, content: bytes) -> None:
 @contextmanager
 def appearing_whole(path: Path) -> Iterator[BinaryIO]:
     """A file to write, which appears at its path when it is whole or not at all, also to another process that looks
-    meanwhile.
+    meanwhile. A link is followed to where it leads. What is there and is no file, such as a pipe, gets the whole
+    behind what it got before.
 
     Raises:
         OSError: it cannot be written; what stood there before is left.
     """
     if not path.name:  # `.` and `/`
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    open_already, target = _own_descriptor(path), _behind_links(path)
+    if open_already is not None:
+        with _collected(lambda: os.fdopen(os.dup(open_already), "wb")) as file:
+            yield file
+    elif _is_no_file(target):
+        with _collected(lambda: target.open("wb")) as file:
+            yield file
+    else:
+        with _replacing(target) as file:
+            yield file
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
     temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}{PART}")
     try:
         with open(temporary, "xb") as file:
@@ -107,3 +126,56 @@ def appearing_whole(path: Path) -> Iterator[BinaryIO]:
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+@contextmanager
+def _collected(opened: Callable[[], BinaryIO]) -> Iterator[BinaryIO]:
+    """A file to write, also at any place, that is copied into what is `opened` when it is whole."""
+    import shutil
+    import tempfile
+
+    with tempfile.TemporaryFile() as whole:
+        yield whole
+        whole.seek(0)
+        with opened() as file:
+            shutil.copyfileobj(whole, file)
+
+
+def _own_descriptor(path: Path) -> int | None:
+    """The number of what this process has open under such a path, as `/dev/stdout` is or leads to."""
+    for _ in range(MOST_LINKS):
+        if path.name.isdecimal() and path.parent.resolve() == Path("/proc/self/fd").resolve():
+            return int(path.name)
+        if not path.is_symlink():
+            break
+        path = path.parent / path.readlink()
+    return None
+
+
+def _behind_links(path: Path) -> Path:
+    """Where a link leads, be something there or not; the path itself if it is none.
+
+    Raises:
+        OSError: links lead in a circle.
+    """
+    if not path.is_symlink():
+        return path
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    return target
+
+
+def _is_no_file(path: Path) -> bool:
+    """Whether something is there that bytes are written into: a pipe, a terminal, `/dev/null`.
+
+    Raises:
+        OSError: it is a disk, which would lose all that it holds.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return False
+    if stat.S_ISBLK(mode):
+        raise OSError(errno.EINVAL, "it is a disk", str(path))
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))

@@ -67,6 +67,12 @@ class Formula:
         """How many numbers, variables and operations it has."""
         return 1 + sum(part.size for part in self.parts)
 
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """The numbers in it, exponents too."""
+        own = (self.number,) if self.operation == "number" else ()
+        return (*own, *(number for part in self.parts for number in part.numbers))
+
 
 def _power(base: Scalar, exponent: float) -> Scalar:
     """base^exponent as products and a square root."""

@@ -26,6 +26,7 @@ from dslc.compiler import plan_network
 from dslc.cores import Threads, available_cores
 from dslc.hyperparameters import without_values
 from dslc.ir import Network
+from dslc.json_text import parsed
 from dslc.language.source import Source
 from dslc.layout import Layout
 from dslc.plan import Kept, MemoryMap, Plan, Region
@@ -99,7 +100,7 @@ def find(request: Request) -> Compilation | None:
     if path is None or (content := _own(path)) is None:
         return None
     try:
-        entry = json.loads(content)
+        entry = parsed(content)
         library = load_module(cache_folder() / entry["module"], entry["prefix"], request.target or native())
         return None if library is None else Compilation(library, _memory_map(entry["memory"]), request=request)
     except (ValueError, KeyError, TypeError):  # of another version

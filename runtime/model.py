@@ -43,6 +43,7 @@ from dslc.runtime.training.batches import Batches, Order, batches_of
 from dslc.runtime.training.callbacks import Callback
 from dslc.runtime.training.history import History
 from dslc.runtime.training.pieces import Piece
+from dslc.runtime.training.progress import UntilItFails
 from dslc.runtime.training.progress_kinds import make_progress
 from dslc.runtime.training.spec_text import as_trained, completed
 from dslc.runtime.training.weights import read_schema, read_weights, save_weights
@@ -560,7 +561,8 @@ class Model:
                 if not ranks.first:
                     progress, on_epoch, callbacks = "none", None, shared
                 with ranks.setting_up():
-                    run = fitting.Fit(self, batches, dev, make_progress(progress), on_epoch, callbacks, ranks)
+                    display = UntilItFails(make_progress(progress))
+                    run = fitting.Fit(self, batches, dev, display, on_epoch, callbacks, ranks)
                     if epochs is None:
                         epochs = self._resumed.remaining() if self._resumed else self.training.epochs
                     if self._resumed is not None:

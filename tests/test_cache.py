@@ -235,6 +235,13 @@ def test_the_compiler_is_run_without_a_shell(folder: Path, tmp_path: Path, monke
     assert not mark.exists()
 
 
+@pytest.mark.parametrize("variable", ["DSLC_CFLAGS", "CC"])
+def test_a_quote_that_stays_open(variable: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, "gcc '")
+    with pytest.raises(UsageError, match=rf"{variable} cannot be read \(no closing quotation\): gcc '"):
+        predicted()
+
+
 def test_flags_that_make_wrong_numbers_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DSLC_CFLAGS", "-O1 -ffast-math")
     with pytest.raises(UsageError, match="DSLC_CFLAGS has -ffast-math, which makes wrong numbers"):

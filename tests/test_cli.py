@@ -6,7 +6,9 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +56,44 @@ def tiny(tmp_path: Path) -> Path:
     rows = ["a,b,c,d,kind", *(",".join([*map(str, row), str(label)]) for row, label in zip(x, y, strict=True))]
     (tmp_path / "data.csv").write_text("\n".join(rows))
     return tmp_path
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Path:
+    """A device of our own on which there is never any room."""
+    path = tmp_path / "full"
+    try:
+        os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 7))
+        path.open("wb").close()
+    except PermissionError:
+        pytest.skip("this user may not make devices")
+    return path
+
+
+def shell(line: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A line of sh in which `dslc` is the command."""
+    start = f'dslc() {{ {shlex.quote(sys.executable)} -m dslc "$@"; }}\n'
+    command, given = ["sh", "-c", start + line], {**os.environ, **environment}
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, env=given)
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr, done.stderr
+    return done
+
+
+def test_results_that_cannot_be_written(tiny: Path, full: Path) -> None:
+    done = shell("dslc check tiny.net >full", tiny)
+    assert (done.returncode, done.stderr) == (1, "error: cannot write the results: no space left on device\n")
+    done = shell("dslc check tiny.net >&-", tiny)
+    assert (done.returncode, done.stderr) == (1, "error: cannot write the results: bad file descriptor\n")
+    assert shell("dslc check tiny.net <&- 2>&-", tiny).returncode == 0
+    assert shell("dslc check tiny.net | :", tiny).stderr == ""
+
+
+def test_messages_that_cannot_be_written_end_no_training(tiny: Path, full: Path) -> None:
+    """Progress and notes; the exit status tells of the training. A name that cannot be printed neither."""
+    line = "dslc train tiny.net --data data.npz --split 60/40 --progress plain --epochs 2 --run z/ü2 2>full"
+    done = shell(line, tiny, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0 and "run: z/\\xfc2" in done.stdout
+    assert len((tiny / "z/ü2/history.csv").read_text().splitlines()) == 3
 
 
 def test_a_run_goes_on_with_its_own_split(tiny: Path) -> None:

@@ -340,3 +340,12 @@ def test_mutated_specs_check_or_raise_spec_errors(path: Path, seed: int) -> None
     except SpecError as error:
         assert error.diagnostics
         assert str(error).startswith("error[DSLC")
+
+
+def test_numbers_too_large_for_float32_fit_float64() -> None:
+    text = VALID.replace("dense(3)", "dense(3, init=constant(1e300))")
+    assert [type(d).__name__ for d in error_of(text).diagnostics] == ["TooLargeFor"]
+    check(parse(Source("", text.replace("train {", "train {\n  precision float64"))))
+    check(parse(Source("", text)), {"precision": "float64"})
+    check(parse(Source("", text)), precision="float64")
+    check(parse(Source("", text.replace("1e300", "3.4028235e38"))))

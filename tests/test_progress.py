@@ -10,7 +10,7 @@ from rich.console import Console
 
 from dslc.language.diagnostics import DataError
 from dslc.runtime.training.pace import Pace, duration
-from dslc.runtime.training.progress import BarProgress, Progress
+from dslc.runtime.training.progress import BarProgress, Progress, UntilItFails
 from dslc.runtime.training.progress_kinds import make_progress
 
 
@@ -55,3 +55,25 @@ def test_kinds() -> None:
     assert type(make_progress(True)) is type(make_progress("auto"))
     with pytest.raises(DataError, match="progress is one of bar, plain, json, none and auto, not 'bars'"):
         make_progress("bars")
+
+
+@pytest.mark.parametrize("kind", ["plain", "json", "bar"])
+def test_progress_that_cannot_be_written_ends(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the first failure, and training is not told."""
+
+    class Full(io.StringIO):
+        failures = 0
+
+        def write(self, _: str) -> int:
+            self.failures += 1
+            raise OSError(28, "No space left on device")
+
+    full = Full()
+    monkeypatch.setattr("sys.stderr", full)
+    progress = UntilItFails(make_progress(kind))
+    progress.begin(2, 64)
+    progress.advance(1, 32, 1.0)
+    for epoch in (1, 2):
+        progress.epoch({"epoch": epoch, "loss": 1.0, "lr": 0.1, "seconds": 1.0})
+    progress.end()
+    assert full.failures == 1

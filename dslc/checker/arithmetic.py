@@ -4,12 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from dslc.language import ast
 from dslc.language.arguments import show
 from dslc.language.diagnostics import Diagnostic, did_you_mean
 from dslc.language.record import record
+from dslc.language.source import Span
+
+BEYOND_FLOAT32 = 2.0**128 - 2.0**103
+"""The first number that float32 rounds to infinity: the largest, 2^128 - 2^104, and half a step more. bf16 has as
+many."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """How large the numbers of a network may be. A `precision` of "" has room for every finite number."""
+
+    precision: str = ""
+
+    @staticmethod
+    def of(precision: str) -> Room:
+        """That of float32, float64 or mixed."""
+        return Room("" if precision == "float64" else "float32")
+
+    def require(self, value: object, span: Span) -> None:
+        """Raises Impossible for a number that does not fit, also one of several."""
+        numbers = value if isinstance(value, tuple) else (value,)
+        for number in numbers:
+            if isinstance(number, float) and self.precision and abs(number) >= BEYOND_FLOAT32:
+                raise Impossible(TooLargeFor(span, show(number), self.precision))
 
 
 @record
@@ -32,6 +57,16 @@ class NotFinite(Diagnostic):
     """A result above 1e300, or that is no real number: `dense(1e200 * 1e200)`, `dense((-2)^0.5)`."""
 
     message = "this is too large, or no real number"
+
+
+@record
+class TooLargeFor(Diagnostic):
+    """A number of the file that the precision of its network has only as infinity: `init=constant(1e300)`."""
+
+    shown: str
+    precision: str
+    message = "{shown} is too large for {precision}, whose largest number is 3.4e+38"
+    hints = ("help: with `precision float64` in train, numbers go up to 1.8e+308",)
 
 
 @record

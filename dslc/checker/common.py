@@ -67,7 +67,7 @@ def _layer_name(argument: ast.Argument, scope: Scope) -> str:
 
 def _number(argument: ast.Argument, kind: Real, scope: Scope) -> float:
     try:
-        return kind.convert(evaluate(argument.value, scope))
+        return scope.fitting(kind.convert(evaluate(argument.value, scope)), argument.value.span)
     except BadValue as error:
         raise scope.fail(WrongValue(argument.value.span, str(argument.name), str(error))) from None
 

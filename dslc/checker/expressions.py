@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import TypeVar
 
 from dslc import inits, optimizers, registry
-from dslc.checker.arithmetic import Impossible, NoCondition, NotANumber, called, compared, operated
+from dslc.checker.arithmetic import Impossible, NoCondition, NotANumber, Room, called, compared, operated
 from dslc.checker.formulas import FormulaReader
 from dslc.checker.members import size_of
 from dslc.checker.names import UnknownName, ValueOfOtherBranch, ValueTooEarly
@@ -171,7 +171,7 @@ class Scope:
 
     `used` collects the names that were looked up; `later` are params that have no value yet. `flows`: the values that
     layers made, None where that failed, and where; `coming`: those that the body makes; `skipped`: those that only a
-    branch that is not taken makes, with the place of its `when`.
+    branch that is not taken makes, with the place of its `when`. `room`: how large numbers may be, as in `parent`.
     """
 
     report: Callable[[Diagnostic], None]
@@ -182,6 +182,12 @@ class Scope:
     flows: dict[str, tuple[Value | None, Span]] = field(default_factory=dict)
     coming: frozenset[str] = frozenset()
     skipped: dict[str, Span] = field(default_factory=dict)
+    room: Room = field(default_factory=Room)
+
+    def __post_init__(self) -> None:
+        """The room is that of the whole file."""
+        if self.parent is not None:
+            self.room = self.parent.room
 
     def lookup(self, name: str) -> object:
         """The value of a name; a Symbol if nothing has that name. Raises Failed if the value of the name failed."""
@@ -219,6 +225,14 @@ class Scope:
         """Reports the diagnostic and returns the exception to raise."""
         self.report(diagnostic)
         return Failed()
+
+    def fitting(self, value: T, span: Span) -> T:
+        """The value itself. Raises Failed after reporting a number that is too large for the network."""
+        try:
+            self.room.require(value, span)
+        except Impossible as problem:
+            raise self.fail(problem.diagnostic) from None
+        return value
 
 
 def evaluate(expr: ast.Expr, scope: Scope) -> object:
@@ -305,7 +319,8 @@ def known_names(scope: Scope) -> list[str]:
 
 
 def bind(thing: type[T], name: str, call: ast.Call, scope: Scope, common: tuple[str, ...] = ()) -> T:
-    """The thing with the arguments of a call. Reports every argument that is wrong, then raises Failed.
+    """The thing with the arguments of a call. Reports every argument that is wrong, or that they do not go together,
+    then raises Failed.
 
     common: names of arguments that are bound elsewhere, so that a misspelled one is recognized.
     """
@@ -326,7 +341,10 @@ def bind(thing: type[T], name: str, call: ast.Call, scope: Scope, common: tuple[
             failed = True
     if failed:
         raise Failed
-    return thing(**values)
+    try:
+        return thing(**values)
+    except BadValue as error:
+        raise scope.fail(WrongValue(call.span, name, str(error))) from None
 
 
 def _each(slot: Slot, name: str, call: ast.Call, scope: Scope) -> tuple[object, ...]:
@@ -344,11 +362,10 @@ def convert(slot: Slot, expr: ast.Expr, thing: str, scope: Scope) -> object:
     """The value of one argument, converted by its slot. Raises Failed after reporting."""
     if isinstance(slot.kind, FormulaOf):
         return _formula(slot.kind, expr, scope)
-    if isinstance(slot.kind, Inner):
-        return resolve(optimizers, Optimizer, "optimizer", expr, scope)
-    value = evaluate(expr, scope)
+    inner = isinstance(slot.kind, Inner)
+    value = resolve(optimizers, Optimizer, "optimizer", expr, scope) if inner else evaluate(expr, scope)
     try:
-        return slot.convert(value)
+        return scope.fitting(slot.convert(value), expr.span)
     except BadValue as error:
         if isinstance(value, Symbol) and not isinstance(expr, ast.Call):
             close = did_you_mean(value.name, known_names(scope))
@@ -362,7 +379,7 @@ def _formula(kind: FormulaOf, expr: ast.Expr, scope: Scope) -> Formula:
     values = {name: scope.lookup(name) for name in sorted(names)}
     known = {n: float(v) for n, v in values.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
     try:
-        return FormulaReader(kind.variables, known, tuple(known_names(scope))).read(expr)
+        return FormulaReader(kind.variables, known, tuple(known_names(scope)), scope.room).read(expr)
     except Impossible as problem:
         raise scope.fail(problem.diagnostic) from None
 

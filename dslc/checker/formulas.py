@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from dslc import formula
-from dslc.checker.arithmetic import Impossible
+from dslc.checker.arithmetic import DividedByZero, Impossible, NotFinite, Room
 from dslc.formula import FUNCTIONS, POWERS, Formula
 from dslc.language import ast
 from dslc.language.diagnostics import Diagnostic, did_you_mean
@@ -60,10 +61,12 @@ class FormulaTooLong(Diagnostic):
 
 class FormulaReader:
     """Reads a formula in these variables, the first of which it is differentiated by. `known`: the params that are
-    numbers; `others`: all names, for hints."""
+    numbers; `others`: all names, for hints; `room`: how large numbers may be, computed ones too."""
 
-    def __init__(self, variables: tuple[str, ...], known: dict[str, float], others: tuple[str, ...]) -> None:
-        self.variables, self.known, self.others = variables, known, others
+    def __init__(
+        self, variables: tuple[str, ...], known: dict[str, float], others: tuple[str, ...], room: Room = Room()
+    ) -> None:
+        self.variables, self.known, self.others, self.room = variables, known, others, room
 
     def read(self, expr: ast.Expr) -> Formula:
         """The tree. Raises Impossible."""
@@ -75,6 +78,10 @@ class FormulaReader:
             raise Impossible(FormulaIsConstant(expr.span, absent[0], learns=True))
         if max(found.size, slope.size) > MOST:
             raise Impossible(FormulaTooLong(expr.span))
+        for number in (*found.numbers, *slope.numbers):
+            if not math.isfinite(number):
+                raise Impossible(NotFinite(expr.span))
+            self.room.require(number, expr.span)
         return found
 
     def _tree(self, expr: ast.Expr) -> Formula:
@@ -87,7 +94,10 @@ class FormulaReader:
         if isinstance(expr, ast.Call):
             return self._called(expr)
         if isinstance(expr, ast.Binary) and expr.operator in BUILT:
-            return BUILT[expr.operator](self._tree(expr.left), self._tree(expr.right))
+            left, right = self._tree(expr.left), self._tree(expr.right)
+            if expr.operator == "/" and right == formula.ZERO:
+                raise Impossible(DividedByZero(expr.right.span))
+            return BUILT[expr.operator](left, right)
         if isinstance(expr, ast.Binary) and expr.operator == "^":
             return self._power(expr)
         what = f"'{expr.operator}'" if isinstance(expr, ast.Binary) else f"'{expr.span.text}'"

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from dslc import inits, layers, registry
+from dslc.checker.arithmetic import Room
 from dslc.checker.cautions import cautions
 from dslc.checker.class_balance import with_class_weights
 from dslc.checker.draft import TIED, Draft
@@ -22,7 +23,7 @@ from dslc.checker.overrides import settle
 from dslc.checker.rounding import with_rounding
 from dslc.checker.sizes import MAX_ELEMENTS, SizesDoNotFit, TooManyElements, gathered, misfit
 from dslc.checker.target_units import with_target_units
-from dslc.checker.train import TrainReader, TrainSettings
+from dslc.checker.train import TrainReader, TrainSettings, written_precision
 from dslc.inits import Init
 from dslc.ir import MIXED, Head, Network, Node, Parameter, ParamValue, Range
 from dslc.language import ast
@@ -100,6 +101,7 @@ class _Checker:
     def network(self, precision: str | None) -> Network | None:
         nets = self._declared(ast.NetDecl, "net")
         trains = self._declared(ast.TrainDecl, "train")
+        self.scope.room = Room.of(precision or written_precision(trains[0] if trains else None))
         self._read_params()
         blocks = self._read_blocks()
         if not nets:

@@ -205,6 +205,12 @@ class TrainSettings:
     rounds_span: Span | None = None
 
 
+def written_precision(train: ast.TrainDecl | None) -> str:
+    """The precision that `train` says, before anything is checked; a wrong one is reported later."""
+    said = [s.values[0].span.text for s in train.settings if s.key == "precision" and s.values] if train else []
+    return said[0] if said else TrainSettings.precision
+
+
 class TrainReader:
     """Reads `train`; one method for each setting, named after its key."""
 

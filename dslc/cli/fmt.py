@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from dslc.cache import write_whole
 from dslc.cli.app import app, examples, writing
 from dslc.language.diagnostics import CallError, SpecError
-from dslc.language.parse import decode, read
+from dslc.language.parse import MAX_BYTES, decode, read
 from dslc.language.source import Source
 
 STDIN = "-"
@@ -70,12 +70,12 @@ def _format(path: str, check: bool, diff: bool) -> bool:
         print(formatted, end="")
     elif formatted != source.text:
         with writing(source.name):
-            write_whole(Path(source.name).resolve(), formatted.encode())
+            write_whole(Path(source.name), formatted.encode())
     return False
 
 
 def _source(path: str) -> Source:
-    return decode(sys.stdin.buffer.read(), "<stdin>") if path == STDIN else read(path)
+    return decode(sys.stdin.buffer.read(MAX_BYTES + 1), "<stdin>") if path == STDIN else read(path)
 
 
 def _difference(source: Source, formatted: str) -> str:

@@ -6,7 +6,6 @@ Exit status: 0 done, 1 the input is wrong, 2 the call is wrong, 130 Ctrl-C, 143 
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 import warnings
 from contextlib import suppress
@@ -17,6 +16,7 @@ from cyclopts import CycloptsError
 from dslc.cli.app import ARGUMENTS, app
 from dslc.cli.ranks import leave, only_first_speaks
 from dslc.cli.signals import end_at_once, interrupted_status, listen
+from dslc.cli.streams import Unwritten, drop_results, settle_streams
 from dslc.language.diagnostics import CallError, DataError, SpecError, UsageError
 
 COMMANDS = (
@@ -29,6 +29,7 @@ COMMANDS = (
 
 def main() -> None:
     """The entry point."""
+    settle_streams()
     warnings.showwarning = _note
     _find_commands(sys.argv[1:])
     only_first_speaks()
@@ -80,7 +81,10 @@ def run(arguments: list[str]) -> int:
         print("interrupted", file=sys.stderr)
         return interrupted_status()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_results()
+    except Unwritten as error:
+        drop_results()
+        print(f"error: cannot write the results: {str(error.strerror).lower()}", file=sys.stderr)
     return 1
 
 

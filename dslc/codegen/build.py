@@ -226,13 +226,21 @@ def compiler_for(target: Target) -> Compiler:
 
 
 def _with_extra_flags(known: Compiler) -> Compiler:
-    flags = tuple(shlex.split(os.environ.get(EXTRA_FLAGS, "")))
+    flags = tuple(_words(EXTRA_FLAGS, os.environ.get(EXTRA_FLAGS, "")))
     if wrong := [flag for flag in flags if flag in INEXACT]:
         raise UsageError(
             f"{EXTRA_FLAGS} has {wrong[0]}, which makes wrong numbers: NaN stands for labels that are missing, and "
             "sums have the order that was chosen for them"
         )
     return replace(known, own_flags=flags)
+
+
+def _words(variable: str, value: str) -> list[str]:
+    """What a variable of the environment holds, as a shell divides it. Raises UsageError where a quote stays open."""
+    try:
+        return shlex.split(value)
+    except ValueError as error:
+        raise UsageError(f"{variable} cannot be read ({str(error).lower()}): {value}") from None
 
 
 def find_compiler() -> Compiler:
@@ -248,7 +256,7 @@ def first_compiler(named: str) -> Compiler:
     Raises:
         UsageError: there is none.
     """
-    candidates = [shlex.split(named)] if named else [["gcc"], ["clang"]]
+    candidates = [_words("CC", named)] if named else [["gcc"], ["clang"]]
     if not named and importlib.util.find_spec("ziglang"):
         candidates.append([sys.executable, "-m", "ziglang", "cc"])
     for command in candidates:

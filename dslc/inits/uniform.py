@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from dslc.inits import Init
-from dslc.language.arguments import Number
+from dslc.language.arguments import BadValue, Number
 from dslc.numerics import Array, np
 
 
@@ -15,6 +16,13 @@ class Uniform(Init):
 
     a: Number
     b: Number
+
+    def __post_init__(self) -> None:
+        """Raises BadValue unless a is below b, and b - a a number."""
+        if not self.a < self.b:
+            raise BadValue(f"the lower end {self.a:g} must be below the upper one, {self.b:g}")
+        if math.isinf(self.b - self.a):
+            raise BadValue(f"the ends {self.a:g} and {self.b:g} are too far apart")
 
     def sample(self, random: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int) -> Array:
         """Uniform in [a, b), whatever the size of the layer."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 import zipfile
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from dslc.json_text import parsed
 from dslc.language.diagnostics import DataError, UsageError
 from dslc.numerics import Array, np
 from dslc.runtime.data.files import reported, require_file
@@ -59,7 +59,7 @@ def _of_archive(path: Path, h5py: Any) -> tuple[dict[str, Array], bool]:
             raise ValueError(f"its weights would have {info.file_size:,} bytes")
         with h5py.File(io.BytesIO(archive.read(info)), "r") as file:
             found, _ = _of_file(file, h5py)
-        config = json.loads(archive.read("config.json")) if "config.json" in archive.namelist() else {}
+        config = parsed(archive.read("config.json")) if "config.json" in archive.namelist() else {}
     return _in_order(found, config), bool(config)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from dslc.derived import unrounded
 from dslc.interchange.foreign import SUFFIXES, read_foreign
 from dslc.interchange.matching import Matched, matched
 from dslc.ir import Network
+from dslc.json_text import parsed
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.files import reported
 from dslc.runtime.model import Model
@@ -39,7 +39,7 @@ def read_mapping(path: Path) -> dict[str, str]:
     """Modules by layers: {"conv1": "features.0", ...}. Raises DataError if the file is something else."""
     with reported(path):
         try:
-            given = json.loads(path.read_text("utf-8"))
+            given = parsed(path.read_text("utf-8"))
         except ValueError as error:
             raise DataError(f"cannot read {path}: {error}") from None
     if not isinstance(given, dict) or not all(isinstance(name, str) for name in given.values()):

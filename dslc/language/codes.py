@@ -155,6 +155,7 @@ CODES: dict[str, Entry] = {
     "ShareOfOne": Entry("DSLC135", "softmax_of_one"),
     "LayerInArithmetic": Entry("DSLC136", "layer_in_arithmetic"),
     "NothingWanted": Entry("DSLC137", "result_without_a_name"),
+    "TooLargeFor": Entry("DSLC138", "number_too_large_for_float32"),
 }
 
 

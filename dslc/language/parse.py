@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import math
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -130,13 +131,15 @@ class NestedDeclaration(Diagnostic):
 
 @record
 class BadCharacter(Diagnostic):
-    """A character that starts no word of the language: `flatten;`."""
+    """A character that starts no word of the language, `flatten;`, or a size that is none, `conv(2, 3x-1)`."""
 
     character: str
 
     @property
     def title(self) -> str:
-        """Quotes the character."""
+        """Quotes the character, or the size."""
+        if len(self.character) > 1:
+            return f"'{self.character}' is no size: its parts are whole numbers from 1 on"
         return f"the character {self.character!r} has no meaning here"
 
     @property
@@ -152,7 +155,7 @@ class BadCharacter(Diagnostic):
             "→": "help: write -> between two layers",
             "%": "help: write a rate as a number: 0.5",
         }
-        if self.character.isdigit() or self.character == ".":
+        if self.character[0].isdigit() or self.character == ".":
             numbers = "a number is written 3, 0.5 or 1e-3, a size 5x5 or 28x28x1, memory 500kB, 50MB or 2GB"
             return (f"help: {numbers}; a name starts with a letter",)
         return (hints.get(self.character, ""),)
@@ -206,12 +209,16 @@ def read(path: str | Path) -> Source:
     nowhere = Span(Source(str(path), ""), 0, 0)
     try:
         path = spec_file(Path(path))
-        data = (shipped(str(path)) or path).read_bytes()
+        with (shipped(str(path)) or path).open("rb") as file:
+            data = file.read(MAX_BYTES + 1)  # what has no end, such as /dev/zero, would take all memory
+            size = max(len(data), os.fstat(file.fileno()).st_size)
     except OSError as error:
         hint = names_like(str(path)) if isinstance(error, FileNotFoundError) else ""
         raise SpecError([NotReadable(nowhere, (error.strerror or str(error)).lower(), hint)]) from None
     except ValueError as error:
         raise SpecError([NotReadable(nowhere, str(error))]) from None
+    if size > MAX_BYTES:
+        raise SpecError([_too_many_bytes(nowhere, size)])
     return decode(data, str(path))
 
 
@@ -285,7 +292,9 @@ def _grammar() -> Lark:
 
 
 def _too_many_bytes(span: Span, size: int) -> TooLarge:
-    return TooLarge(span, f"{size / 1e6:.1f} MB", f"{MAX_BYTES / 1e6:.0f} MB")
+    """The error for so many bytes, or for more where there is no telling."""
+    found = f"{size / 1e6:.1f} MB" if size > MAX_BYTES + 1 else f"more than {MAX_BYTES / 1e6:.0f} MB"
+    return TooLarge(span, found, f"{MAX_BYTES / 1e6:.0f} MB")
 
 
 def _check_words(source: Source) -> None:
@@ -366,12 +375,17 @@ STATEMENT = {"NAME", "IN", "INPUT", "OUTPUT", "REPEAT", "WHEN", "NUMBER", "SIZE"
 DECLARATION = re.compile(r"[ \t]*(param|block|net|train)\b")
 IN_A_TABLE = re.compile(r"\btable\s*\{[^}]*$")
 SIZE_REST = re.compile(r"x[0-9]*(x[0-9]+)*")
+SIZE_BEFORE = re.compile(r"[0-9]x[0-9]+$")
+NO_SIZE = re.compile(r"[0-9.]+x(-?[0-9][\w.]*|\w*)")
+"""What begins like a size, where the lexer has found none: `3x-1`, `3x`."""
 
 
 def _explain(error: UnexpectedInput, source: Source) -> Diagnostic:
     if isinstance(error, UnexpectedCharacters):
         at = error.pos_in_stream or 0
-        return BadCharacter(Span(source, at, at + 1), source.text[at])
+        size = NO_SIZE.match(source.text, at)
+        end = size.end() if size else at + 1
+        return BadCharacter(Span(source, at, end), source.text[at:end])
     assert isinstance(error, UnexpectedToken)
     token, expected = error.token, set(error.accepts or error.expected)
     if token.type == "$END":
@@ -453,6 +467,8 @@ def _sign_hint(token: Token, expected: set[str], before: str) -> str:
 def _word_hint(token: Token, expected: set[str], before: str) -> str:
     if SIZE_REST.fullmatch(token) and before.rstrip()[-1:].isdigit():
         return "a size is written without spaces: 28x28x1"
+    if token.startswith(".") and SIZE_BEFORE.search(before):
+        return "the parts of a size are whole numbers from 1 on"
     if "RPAR" in expected and "COMMA" in expected:
         return "write a comma between two arguments"
     if expected == {"NAME"}:

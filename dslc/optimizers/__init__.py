@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import ClassVar
 
-from dslc.language.arguments import BadValue, Positive
+from dslc.language.arguments import BadValue, Positive, slots
 from dslc.numerics import Array
 from dslc.scalar import Scalar, variable
 
@@ -72,9 +72,11 @@ class Inner:
     """An argument that is an optimizer itself, `adam(0.001)`, which the checker reads from the syntax tree."""
 
     def convert(self, value: object) -> Optimizer:
-        """The optimizer. Raises BadValue for anything else."""
+        """The optimizer. Raises BadValue for anything else, and for one that has an optimizer inside itself."""
         if not isinstance(value, Optimizer):
             raise BadValue("expected an optimizer, such as adam(0.001)")
+        if any(isinstance(slot.kind, Inner) for slot in slots(type(value))):
+            raise BadValue("expected an optimizer that has no other inside, such as adam(0.001)")
         return value
 
 

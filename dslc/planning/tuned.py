@@ -9,6 +9,7 @@ from pathlib import Path
 from dslc.cache import cache_folder, write_whole
 from dslc.cores import available_cores
 from dslc.ir import Network
+from dslc.json_text import parsed
 from dslc.planning.planner import DEFAULT, Options
 from dslc.planning.slicing import division
 from dslc.target import cpu_identity
@@ -17,7 +18,7 @@ from dslc.target import cpu_identity
 def tuned_options(network: Network, batch: int | None, threads: int) -> Options:
     """The algorithms that were fastest when the network was tuned; the default options if it never was."""
     try:
-        found = json.loads(_place(network, batch, threads).read_text())
+        found = parsed(_place(network, batch, threads).read_text())
     except (OSError, ValueError):
         return DEFAULT
     return Options(algorithms=tuple((str(name), str(choice)) for name, choice in found["algorithms"].items()))

@@ -19,6 +19,7 @@ from starlette.routing import Route
 from dslc.editor.vocabulary import SETTINGS, names
 from dslc.export.export import export_c
 from dslc.export.network import Wishes
+from dslc.json_text import parsed
 from dslc.language.diagnostics import DataError, SpecError, UsageError
 from dslc.play.analysis import analysis_of, c_of
 from dslc.play.guard import TooLarge
@@ -144,7 +145,7 @@ def _too_large(request: Request, error: Exception) -> Response:
 async def _given(request: Request) -> dict[str, Any]:
     """The JSON object that a call brings. Raises DataError for anything else."""
     try:
-        given = json.loads(await request.body())
+        given = parsed(await request.body())
     except (ValueError, RecursionError):
         given = None
     if not isinstance(given, dict):

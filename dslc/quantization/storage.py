@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from dslc.json_text import parsed
 from dslc.numerics import Array, np
 from dslc.quantization import program as parts
 from dslc.quantization.arithmetic import Encoding
@@ -59,7 +60,7 @@ def from_arrays(arrays: Mapping[str, Array], text: str) -> Program:
             return arrays[thing["array"]]
         return KINDS[thing["kind"]](**{name: made(value) for name, value in thing.items() if name != "kind"})
 
-    program = made(json.loads(text))
+    program = made(parsed(text))
     if not isinstance(program, Program):
         raise ValueError("it is no quantized network")
     return program

@@ -5,13 +5,16 @@ from __future__ import annotations
 import gzip
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
+from dslc.json_text import parsed
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.sizes import memory
 
+T = TypeVar("T")
 GZIP = b"\x1f\x8b"
 DEFLATE = 1032
 """A byte of gz or zip holds at most so many (zlib's technical details)."""
@@ -51,6 +54,22 @@ def require_target(path: Path) -> None:
     """Raises DataError where a path is a link to nothing."""
     if path.is_symlink() and not path.exists():
         raise DataError(f"{path} is a link to {path.readlink()}, where nothing is")
+
+
+def read_json(path: Path, made: Callable[[Any], T], remedy: str) -> T:
+    """What `made` makes of a file of JSON, one of those that runs write.
+
+    Raises:
+        DataError: it cannot be read, or holds something else: then the message is `remedy`, behind the name of the file
+            and that it is damaged.
+    """
+    with reported(path):
+        require_file(path)
+        text = path.read_bytes()
+    try:
+        return made(parsed(text))
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
+        raise DataError(f"{path} is damaged: {remedy}") from None
 
 
 def is_packed(path: Path) -> bool:

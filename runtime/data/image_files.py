@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 
+from dslc.json_text import parsed
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.decoding import Decoders
 from dslc.runtime.data.examples import Reading
@@ -88,7 +89,7 @@ def open_cache(path: Path, key: str) -> tuple[Array, Kept] | None:
             if magic != MAGIC:
                 raise ValueError
             file.seek(-16 - size, os.SEEK_END)
-            kept = Kept(**json.loads(file.read(size)))
+            kept = Kept(**parsed(file.read(size)))
         return (npy.open_memmap(path, mode="r"), kept) if kept.key == key else None
     except (OSError, ValueError, TypeError):
         raise DataError(f"--cache {path}: this file holds no images of ours, and is not overwritten") from None

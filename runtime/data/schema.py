@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from dslc.ir import Head, Network, Value
+from dslc.json_text import parsed
 from dslc.language.diagnostics import DataError, ExampleError
 from dslc.runtime.data import encoding, vocabulary
 from dslc.runtime.data.arrays import as_inputs, as_targets, by_head, by_name, require_labels
@@ -332,7 +333,7 @@ class Schema:
             DataError: it is no such text.
         """
         try:
-            given = json.loads(text)
+            given = parsed(text)
             given["classes"] = {head: Classes(tuple(found["labels"])) for head, found in given["classes"].items()}
             for name in ("features", "offsets"):
                 given[name] = {key: tuple(values) for key, values in given[name].items()}

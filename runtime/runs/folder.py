@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from dslc.cache import PART, write_whole
 from dslc.compiler import check_file, check_text
@@ -16,7 +16,7 @@ from dslc.language.diagnostics import DataError
 from dslc.language.shipped import SPEC
 from dslc.locks import locked
 from dslc.runtime.data.datasets import Dataset
-from dslc.runtime.data.files import require_file
+from dslc.runtime.data.files import read_json, require_file
 from dslc.runtime.data.fingerprints import sample_of
 from dslc.runtime.data.splits import Partition, Shares
 from dslc.runtime.model import Model
@@ -30,6 +30,11 @@ OVERRIDES = "overrides.json"
 """The values from outside, `-D`, with which a run began."""
 BEFORE_CHECKPOINT = (SPLIT, OVERRIDES, SPEC)
 """What a run writes before its first checkpoint."""
+SPLIT_AGAIN = (
+    "how the data were split is not known. If --split and --train-dev said nothing of it, delete this file; else say "
+    "the same again, and `dslc train --resume` writes it anew"
+)
+"""The remedy where `split.json` is damaged."""
 FILES = (SPEC, WEIGHTS, HISTORY, REPORT, METADATA, CHECKPOINT, PREVIOUS, SPLIT, HISTOGRAMS, OVERRIDES, PROFILE)
 
 Existing = Literal["refused", "replaced", "goes on"]
@@ -153,33 +158,33 @@ def overrides_of(run: str | None) -> dict[str, object]:
     file = (path if path.is_dir() else path.parent) / OVERRIDES
     if not file.is_file():
         return {}
-    try:
-        found = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
-        raise DataError(f"{file} is damaged: delete it, and say the values of -D again") from None
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
+    return read_json(file, _overrides, "delete it, and say the values of -D again")
+
+
+def _overrides(given: Any) -> dict[str, object]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
 
 
 def partition_of(run: str) -> Partition | None:
     """How the data of a run were split; None if it has no `split.json`, as with a weights file.
 
     Raises:
-        DataError: the file is broken.
+        DataError: the file is damaged. No other file of the run says how the data were split.
     """
     path = Path(run) / SPLIT
-    if not path.is_file():
-        return None
-    try:
-        given = json.loads(path.read_text("utf-8"))
-        shares = Shares(**given["shares"])
-        if not all(share is None or 0 <= share < 1 for share in asdict(shares).values()):
-            raise ValueError("shares go from 0 to 1")
-        inputs = given.get("inputs")
-        examples = tuple(map(int, given.get("examples", ())))
-        seed, targets = int(given["seed"]), str(given["fingerprint"])
-        return Partition(shares, seed, targets, None if inputs is None else str(inputs), examples)
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"cannot read {path}: {error}") from None
+    return read_json(path, _partition, SPLIT_AGAIN) if path.is_file() else None
+
+
+def _partition(given: Any) -> Partition:
+    """Raises ValueError, LookupError or TypeError where it is none."""
+    shares, seed = Shares(**given["shares"]), given["seed"]
+    if not all(share is None or 0 <= share < 1 for share in asdict(shares).values()):
+        raise ValueError("shares go from 0 to 1")
+    if not isinstance(seed, int) or seed < 0:
+        raise ValueError("a seed is a whole number from 0 on")
+    inputs = given.get("inputs")
+    examples = tuple(map(int, given.get("examples", ())))
+    return Partition(shares, seed, str(given["fingerprint"]), None if inputs is None else str(inputs), examples)
 
 
 def split_as_trained(dataset: Dataset, run: str, seed: int) -> Dataset:

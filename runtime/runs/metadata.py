@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from dslc.language.diagnostics import DataError
 from dslc.runtime.data.datasets import Dataset
+from dslc.runtime.data.files import read_json
 from dslc.runtime.data.named import is_data_name
 from dslc.runtime.data.schema import Schema
 from dslc.runtime.training.history import History
@@ -54,12 +54,13 @@ def read_metadata(folder: Path) -> RunMetadata | None:
     path = folder / METADATA
     if not path.exists():
         return None
-    try:
-        metadata = RunMetadata(**json.loads(path.read_text("utf-8")))
-        "".join([metadata.data, *metadata.environment.values()]).encode()  # raises if one is not a string
-        return metadata
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, TypeError, AttributeError):
-        names = ", ".join(f.name for f in fields(RunMetadata))
-        raise DataError(f"{path} does not hold the metadata of a run: {names}") from None
+    return read_json(path, _metadata, "delete it, and name the data of the training with --data")
+
+
+def _metadata(given: Any) -> RunMetadata:
+    """Raises TypeError or ValueError where it is not the metadata of a run."""
+    metadata = RunMetadata(**given)
+    "".join([metadata.data, metadata.stopped, metadata.target or "", *metadata.environment.values()]).encode()
+    if not isinstance(metadata.best_epoch, int | None):
+        raise TypeError("an epoch is a whole number")
+    return metadata

@@ -18,6 +18,7 @@ import numpy as np
 
 from dslc.compiler import check_text
 from dslc.ir import Network
+from dslc.json_text import parsed
 from dslc.language.diagnostics import DataError, SpecError
 from dslc.runtime.data.schema import Schema
 from dslc.runtime.native.parameters import Stored, copied, is_finite
@@ -237,7 +238,7 @@ def position_of(path: str | Path, about: Mapping[str, str]) -> Position:
     if "position" not in about:
         raise DataError(f"{path} is not a checkpoint: it does not hold a position in training")
     try:
-        found = json.loads(about["position"])
+        found = parsed(about["position"])
         within = found.get("within")
         return Position(**found | {"within": within and Within(**within)})
     except (ValueError, TypeError, AttributeError) as error:

@@ -8,11 +8,11 @@ the text and the beginning of its value both tell that there is one.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
+from dslc.json_text import parsed
 from dslc.language.diagnostics import DataError
 
 KEY, MARK = "checksum", "sha256:"
@@ -42,7 +42,7 @@ def require_intact(path: Path) -> None:
     with open(path, "rb") as file:
         start = file.read(8)
         header = start + file.read(_header_size(start) - 8)
-        about = json.loads(header[8:]).get("__metadata__", {})
+        about = parsed(header[8:]).get("__metadata__", {})
         if KEY not in about and not any(text.startswith(MARK) for text in about.values()):
             return
         stated = about.get(KEY, "")

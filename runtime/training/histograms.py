@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dslc.cache import write_whole
+from dslc.json_text import parsed
 from dslc.language.diagnostics import DataError
 from dslc.runtime.training.callbacks import Callback, Record
 from dslc.runtime.training.trainable import Trainable
@@ -67,7 +68,7 @@ def histogram(values: Array) -> list[Any]:
 def read_histograms(path: Path) -> list[Mapping[str, Any]]:
     """The records of a file; none where there is no such file, or it holds something else."""
     try:
-        records: list[Mapping[str, Any]] = json.loads(path.read_text("utf-8"))["records"]
+        records: list[Mapping[str, Any]] = parsed(path.read_bytes())["records"]
         return [record for record in records if isinstance(record["epoch"], int)]
     except (OSError, ValueError, KeyError, TypeError):
         return []

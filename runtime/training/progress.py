@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +26,37 @@ class Progress:
 
     def end(self) -> None:
         """Called when training has ended, however it did."""
+
+
+class UntilItFails(Progress):
+    """Another progress, until it cannot be written: then nothing more is shown, and training goes on."""
+
+    def __init__(self, shown: Progress) -> None:
+        self.shown = shown
+
+    def begin(self, epochs: int, examples: int | None) -> None:
+        """As the other."""
+        self._try(lambda: self.shown.begin(epochs, examples))
+
+    def advance(self, epoch: int, done: int, loss: float) -> None:
+        """As the other."""
+        self._try(lambda: self.shown.advance(epoch, done, loss))
+
+    def epoch(self, record: dict[str, float]) -> None:
+        """As the other."""
+        self._try(lambda: self.shown.epoch(record))
+
+    def end(self) -> None:
+        """As the other."""
+        self._try(self.shown.end)
+
+    def _try(self, show: Callable[[], None]) -> None:
+        try:
+            show()
+        except OSError:
+            failed, self.shown = self.shown, Progress()
+            with suppress(OSError):  # a bar has a thread that draws it
+                failed.end()
 
 
 def describe(record: dict[str, float]) -> str:

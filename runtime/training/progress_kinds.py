@@ -25,5 +25,5 @@ def make_progress(kind: str | bool) -> Progress:
     if kind in ("auto", "bar") and in_notebook():
         return NotebookProgress()
     if kind == "auto":
-        kind = "bar" if sys.stderr.isatty() else "plain"
+        kind = "none" if sys.stderr is None else "bar" if sys.stderr.isatty() else "plain"
     return KINDS[kind]()
