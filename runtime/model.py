@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
@@ -32,6 +31,7 @@ from dslc.runtime.native.compiled import Compiled, compilation
 from dslc.runtime.native.conversion import Conversion
 from dslc.runtime.native.family import Family
 from dslc.runtime.native.memory import require_room_to_fit
+from dslc.runtime.native.locks import Lock
 from dslc.runtime.native.mpi import joined
 from dslc.runtime.native.parameters import Parameters, ParameterView, Stored
 from dslc.runtime.native.portions import first_inputs, input_portions, is_small, labelled_portions, wants_portions
@@ -93,7 +93,7 @@ class Model:
         self._resumed: checkpoints.FitState | None = None
         if not network.open:
             self._compile(network)
-        self._fitting = threading.RLock()
+        self._fitting = Lock()
 
     def _compile(self, network: Network) -> None:
         """Compiles the network, with fresh parameters."""
@@ -179,7 +179,7 @@ class Model:
             twin.__dict__.update(self.__dict__)
             twin._compiled, twin._family, twin._insides = self.compiled.copy(), None, {}
             twin.compiled.on_write = twin._keep_best
-            twin._fitting = threading.RLock()
+            twin._fitting = Lock()
             twin._unfitted, twin.watched = set(self._unfitted), list(self.watched)
             twin.fit_state = self.fit_state and self.fit_state.copy()
             twin._resumed = self._resumed and twin.fit_state
@@ -316,7 +316,7 @@ class Model:
         return self.compiled.parameters
 
     @property
-    def lock(self) -> threading.RLock:
+    def lock(self) -> Lock:
         """Held while the network's memory is in use: one call at a time."""
         return self.compiled.lock
 
@@ -423,7 +423,9 @@ class Model:
         if self.network.training is not None and self.network.training.average is not None:
             raise DataError("a network with `average` has no parts: what predicts is not what is trained")
         part = self._related(derived.part_of(self.network, output, start, freeze))
-        part._family = self._family = self._family or Family(self.compiled)
+        self._family = self._family or Family(self.compiled)
+        self._family.join(part.compiled)
+        part._family = self._family
         part._unfitted = set()
         return part
 
@@ -675,8 +677,9 @@ class Model:
 
     def restore_weights(self, weights: Mapping[str, Stored]) -> None:
         """Sets these parameters: arrays by name in the language's shapes, as `copy_weights` returns them."""
+        given = {name: np.asarray(array) for name, array in weights.items()}  # views have locks of their own
         with self.compiled.lock:
-            for name, array in weights.items():
+            for name, array in given.items():
                 self.parameters[name][...] = array
 
     def take_weights(self, weights: Mapping[str, Stored]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dslc.layout import Layout
+from dslc.runtime.native.locks import Lock
 
 Array = np.ndarray[Any, Any]
 PIECE = 1 << 18
@@ -66,7 +67,7 @@ class ParameterView:
         with self._lock:
             memory, layout = self._stored()
             own = memory.copy()
-            return ParameterView(self.name, self._lock, lambda: (own, layout))
+            return ParameterView(self.name, Lock(), lambda: (own, layout))
 
     def take(self, other: ParameterView) -> None:
         """Takes the values of a view that is stored as this is, or was before the network has grown."""
@@ -101,6 +102,7 @@ class ParameterView:
         return self.numpy()[index]
 
     def __setitem__(self, index: Any, value: Any) -> None:
+        value = np.asarray(value)  # before the lock is held: a view of another network has one too
         with self._lock:
             self._writing()
             memory, layout = self._stored()
