@@ -30,8 +30,8 @@ from dslc.runtime.native import inference, initial, probing, steps
 from dslc.runtime.native.compiled import Compiled, compilation
 from dslc.runtime.native.conversion import Conversion
 from dslc.runtime.native.family import Family
-from dslc.runtime.native.memory import require_room_to_fit
 from dslc.runtime.native.locks import Lock
+from dslc.runtime.native.memory import require_room_to_fit
 from dslc.runtime.native.mpi import joined
 from dslc.runtime.native.parameters import Parameters, ParameterView, Stored
 from dslc.runtime.native.portions import first_inputs, input_portions, is_small, labelled_portions, wants_portions
@@ -312,7 +312,8 @@ class Model:
 
     @property
     def parameters(self) -> Parameters:
-        """Live views of all parameters by name, in the language's shapes. Writing to one changes the network."""
+        """Live views of all parameters by name, in the language's shapes. Writing, `parameters[name][...] = array`,
+        changes the network; what reading gives, `parameters[name][...]`, is a copy that cannot be written."""
         return self.compiled.parameters
 
     @property

@@ -133,6 +133,35 @@ def test_parameters_are_live() -> None:
         model.parameters["dense2.bias"] = np.zeros(4)
 
 
+def test_what_was_read_cannot_be_written() -> None:
+    """It is a copy: writing to it would change nothing. What NumPy is given to keep, and `numpy()`, may be."""
+    weight = small().parameters["dense1.weight"]
+    weight[...] = 1
+    for read in (weight[0], weight[...], weight[1:, :], np.asarray(weight)):
+        with pytest.raises(ValueError, match="read-only"):
+            read[0] = 5
+    with pytest.raises(ValueError, match="read-only"):
+        weight[...].fill(5)
+    with pytest.raises(ValueError, match="copy"):
+        weight.__array__(copy=False)
+    for own in (weight.numpy(), np.array(weight), weight[...].copy()):
+        own[0] = 5
+        own += 1
+        assert own[0, 0] == 6 and weight[0, 0] == 1
+
+
+def test_operators_in_place_write() -> None:
+    weight = small().parameters["dense1.weight"]
+    weight[...] = 1
+    weight[...] += 1
+    weight[0] *= 4
+    weight[0, 1] -= 3
+    weight[1:] /= 2
+    weight[0] **= 2
+    np.testing.assert_array_equal(weight[:2, :2], [[64, 25], [1, 1]])
+    assert type(weight[...] * 2) is np.ndarray and np.isscalar(weight[...].max())
+
+
 def test_gradients_and_evaluate_change_nothing() -> None:
     model = dslc.load(REPO / "specs" / "mlp_batchnorm.net")
     before = model.copy_weights()
