@@ -45,7 +45,7 @@ from dslc.runtime.training.history import History
 from dslc.runtime.training.pieces import Piece
 from dslc.runtime.training.progress_kinds import make_progress
 from dslc.runtime.training.spec_text import as_trained, completed
-from dslc.runtime.training.weights import read_schema, read_weights, save_weights
+from dslc.runtime.training.weights import read_schema, read_weights, require_weights, save_weights
 from dslc.target import Target
 
 Array = np.ndarray[Any, Any]
@@ -738,13 +738,15 @@ class Model:
         fit are skipped. Returns a line about each array that was skipped.
 
         Raises:
-            DataError: the file cannot be read or does not fit; the message lists the differences.
+            DataError: the file cannot be read or does not fit, when the message lists the differences; or numbers in it
+                are not finite, too large for the precision, or whole.
         """
         schema = read_schema(path)
         if self.network.open:
             self._compile(completed(self.network, schema))
         shapes = {name: view.shape for name, view in self.parameters.items()}
         found, left_out = read_weights(path, shapes, only, strict, derived.rounded_values(self.network))
+        require_weights(path, found, self.dtype)
         layers = {name.partition(".")[0] for name in found}
         whole = only is None and not left_out
         if whole:
