@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -242,11 +243,63 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         ([[1, 2], [3]], np.zeros(2), "no array"),
         (np.full((4, 6), None), np.zeros(4), "not finite|not numbers"),
         (np.zeros((9, 6)), np.zeros(9), "at most 8"),
+        ([[10**400] * 6], [0], "whole number that is too large for float64"),
+        (np.full((1, 6), 1e300), [0], r"has 1e\+300, which is too large for float32, in example 0"),
+        (np.full((1, 6), np.inf), [0], "not finite"),
     ],
 )
 def test_data_that_do_not_fit(x: object, y: object, words: str) -> None:
     with pytest.raises(DataError, match=words):
         small().train_step(x, y)
+
+
+@pytest.mark.torch
+def test_tensors_and_matrices_that_numpy_does_not_read() -> None:
+    """The message has the calls that make an array of them."""
+    torch = pytest.importorskip("torch")
+    model, x, y = small(), torch.ones(4, 6), np.zeros(4)
+    learning = x.clone().requires_grad_()
+    for given, call in (
+        (learning, ".detach()"),
+        (learning.bfloat16(), ".detach().float()"),
+        (x.to_sparse(), ".to_dense()"),
+        (x.to("meta"), "meta"),
+        (pytest.importorskip("scipy.sparse").csr_matrix(x.numpy()), ".toarray()"),
+    ):
+        for use in (model.predict, lambda x: model.fit(x, y), lambda x: model.evaluate(x, y)):
+            with pytest.raises(DataError, match=re.escape(f"{call}") + "(,.*)?$"):
+                use(given)
+    with pytest.raises(DataError, match=re.escape("target is a tensor that NumPy does not read: pass it with .to_den")):
+        model.fit(x, torch.zeros(4).to_sparse())
+    with pytest.raises(DataError, match=re.escape(".float()")):
+        model.fit([(x.bfloat16(), y)])
+
+
+def test_arguments_that_make_no_sense() -> None:
+    model, (x, y) = small(), learnable(8)
+    for epochs in (-1, 1.5, "3", True, float("nan")):
+        with pytest.raises(DataError, match=re.escape(f"epochs is a whole number from 0 on, not {epochs!r}")):
+            model.fit(x, y, epochs=epochs)
+    assert len(model.fit(x, y, epochs=np.int64(1)).records) == 1 and model.epoch == 1
+    with pytest.raises(DataError, match="on_epoch is a function"):
+        model.fit(x, y, on_epoch=5)
+    for epoch in ("a", -1, 1.5):
+        with pytest.raises(DataError, match=f"epoch is a whole number from 0 on, not {epoch!r}"):
+            model.learning_rate(epoch)
+    with pytest.raises(DataError, match="step is a whole number"):
+        model.learning_rate(0, -1)
+
+
+def test_one_name_stands_alone(tmp_path: Path) -> None:
+    model, (x, y) = small(), learnable(8)
+    model.save(tmp_path / "m.safetensors")
+    first = model.parameters["dense1.weight"].numpy()
+    part = model.part("output", freeze="dense1")
+    part.fit(x, y, epochs=1)
+    np.testing.assert_array_equal(part.parameters["dense1.weight"], first)
+    model.parameters["dense1.weight"] = 0 * first
+    assert model.load_weights(tmp_path / "m.safetensors", only="dense1") == []
+    np.testing.assert_array_equal(model.parameters["dense1.weight"], first)
 
 
 def test_any_dtype_and_order() -> None:
