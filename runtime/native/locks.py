@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from dslc.language.diagnostics import DataError
 
 if TYPE_CHECKING:
-    from threading import RLock
+
+    class _Reentrant:
+        """The class of `threading.RLock()`, which Python has no public name for."""
+
+        def acquire(self, blocking: bool = True, timeout: float = -1) -> bool: ...
+        def release(self) -> None: ...
+        def __enter__(self) -> bool: ...
+        def __exit__(self, *error: object) -> None: ...
+
 else:
-    RLock = type(threading.RLock())
+    _Reentrant = type(threading.RLock())
 
 
-class Lock(RLock):  # type: ignore[misc]
+class Lock(_Reentrant):
     """A lock that the thread which holds it may take again. Its methods stay those in C: no signal comes between taking
     it and being in `with`.
 
@@ -31,7 +39,7 @@ class Lock(RLock):  # type: ignore[misc]
 class _Lost(Lock):
     """What becomes of such a lock: whoever waited for it would wait for ever, for work that is half done."""
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> bool:
         raise DataError(
             "another thread was using this model when this process was forked, so here it is half changed: load it anew"
         )
