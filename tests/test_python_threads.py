@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 import dslc
+from dslc.codegen import build
 from dslc.runtime.model import Model
 from dslc.runtime.native import inference
 from helpers import REPO, data
@@ -292,6 +293,24 @@ def test_a_process_that_is_forked_while_a_model_is_in_use_is_told_so() -> None:
     done.set()
     worker.join()
     assert status == 0 and model.predict(x).shape == (20, 3)
+
+
+def test_a_process_that_is_forked_while_a_module_is_loaded_can_load_others() -> None:
+    busy = threading.Event()
+
+    def load() -> None:
+        with build._loading:
+            busy.set()
+            time.sleep(0.2)
+
+    worker = threading.Thread(target=load)
+    worker.start()
+    busy.wait()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if build._loading.acquire(timeout=5) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    worker.join()
 
 
 def error_of(call: Callable[[], object]) -> Exception | None:
