@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +30,7 @@ from dslc.runtime.native import inference, initial, probing, steps
 from dslc.runtime.native.compiled import Compiled, compilation
 from dslc.runtime.native.conversion import Conversion
 from dslc.runtime.native.family import Family
+from dslc.runtime.native.locks import Lock
 from dslc.runtime.native.memory import require_room_to_fit
 from dslc.runtime.native.mpi import joined
 from dslc.runtime.native.parameters import Parameters, ParameterView, Stored
@@ -39,14 +39,15 @@ from dslc.runtime.native.ranks import ALONE, Ranks
 from dslc.runtime.native.same_data import ROWS, checksum
 from dslc.runtime.training import checkpoint as checkpoints
 from dslc.runtime.training import fit as fitting
+from dslc.runtime.training.asked import require_arguments, require_count
 from dslc.runtime.training.batches import Batches, Order, batches_of
-from dslc.runtime.training.callbacks import Callback
+from dslc.runtime.training.callbacks import Callback, several
 from dslc.runtime.training.history import History
 from dslc.runtime.training.pieces import Piece
 from dslc.runtime.training.progress import UntilItFails
 from dslc.runtime.training.progress_kinds import make_progress
 from dslc.runtime.training.spec_text import as_trained, completed
-from dslc.runtime.training.weights import read_schema, read_weights, save_weights
+from dslc.runtime.training.weights import read_schema, read_weights, require_weights, save_weights
 from dslc.target import Target
 
 Array = np.ndarray[Any, Any]
@@ -94,7 +95,7 @@ class Model:
         self._resumed: checkpoints.FitState | None = None
         if not network.open:
             self._compile(network)
-        self._fitting = threading.RLock()
+        self._fitting, self._in_fit = Lock(), False
 
     def _compile(self, network: Network) -> None:
         """Compiles the network, with fresh parameters."""
@@ -180,7 +181,7 @@ class Model:
             twin.__dict__.update(self.__dict__)
             twin._compiled, twin._family, twin._insides = self.compiled.copy(), None, {}
             twin.compiled.on_write = twin._keep_best
-            twin._fitting = threading.RLock()
+            twin._fitting, twin._in_fit = Lock(), False
             twin._unfitted, twin.watched = set(self._unfitted), list(self.watched)
             twin.fit_state = self.fit_state and self.fit_state.copy()
             twin._resumed = self._resumed and twin.fit_state
@@ -313,11 +314,12 @@ class Model:
 
     @property
     def parameters(self) -> Parameters:
-        """Live views of all parameters by name, in the language's shapes. Writing to one changes the network."""
+        """Live views of all parameters by name, in the language's shapes. Writing, `parameters[name][...] = array`,
+        changes the network; what reading gives, `parameters[name][...]`, is a copy that cannot be written."""
         return self.compiled.parameters
 
     @property
-    def lock(self) -> threading.RLock:
+    def lock(self) -> Lock:
         """Held while the network's memory is in use: one call at a time."""
         return self.compiled.lock
 
@@ -364,7 +366,13 @@ class Model:
         return overview.as_html(self.network, None if self._compiled is None else self.compiled.memory)
 
     def learning_rate(self, epoch: int, step: int | None = None) -> float:
-        """The learning rate in an epoch at an update, both counted from 0. step: by default the next update."""
+        """The learning rate in an epoch at an update, both counted from 0. step: by default the next update. Raises
+        DataError if one is no whole number from 0 on."""
+        require_count("epoch", epoch)
+        require_count("step", 0 if step is None else step)
+        return self._rate(epoch, step)
+
+    def _rate(self, epoch: int, step: int | None = None) -> float:
         lr, schedule = self.training.optimizer.lr, self._schedule
         if schedule:
             lr = schedule.learning_rate(lr, epoch, self.step if step is None else step)
@@ -377,7 +385,7 @@ class Model:
 
     # ------------------------------------------------------------------------------------------- prediction
 
-    def predict(self, x: Any, layers: Sequence[str] | None = None) -> Any:
+    def predict(self, x: Any, layers: str | Collection[str] | None = None) -> Any:
         """The outputs for x of shape (n, *input): an array (n, *output), or a dict of arrays by head if there are
         several. A network with several inputs takes a dict by input or a tuple. x may be a stream of batches, as
         `dslc.Stream` describes it. layers: names of layers, whose results come instead, as a dict.
@@ -386,7 +394,7 @@ class Model:
             DataError: x does not fit the network or is not finite, or there is no such layer.
         """
         if layers is not None:
-            return self._inside((layers,) if isinstance(layers, str) else tuple(layers), x)
+            return self._inside(_names(layers), x)
         compiled = self.compiled
         with compiled.lock:
             if is_small(x) or not wants_portions(self._conversion(), x):
@@ -410,7 +418,7 @@ class Model:
     def _related(self, network: Network) -> Model:
         return Model(network, self._wanted_threads, self.options, self.target)
 
-    def part(self, output: str, start: str | None = None, freeze: Sequence[str] = ()) -> Model:
+    def part(self, output: str, start: str | None = None, freeze: str | Collection[str] = ()) -> Model:
         """A model of a part of the network that shares its parameters: up to an output or a layer, and with `start`
         only what comes behind that layer, whose result is the input then. Whichever of the models is used has what the
         others have learned; each has an optimizer of its own. A part that ends in an output trains with its loss.
@@ -423,8 +431,10 @@ class Model:
         """
         if self.network.training is not None and self.network.training.average is not None:
             raise DataError("a network with `average` has no parts: what predicts is not what is trained")
-        part = self._related(derived.part_of(self.network, output, start, freeze))
-        part._family = self._family = self._family or Family(self.compiled)
+        part = self._related(derived.part_of(self.network, output, start, _names(freeze)))
+        self._family = self._family or Family(self.compiled)
+        self._family.join(part.compiled)
+        part._family = self._family
         part._unfitted = set()
         return part
 
@@ -501,7 +511,7 @@ class Model:
         progress: str | bool = "none",
         on_epoch: fitting.OnEpoch | None = None,
         sample_weight: Any = None,
-        callbacks: Iterable[Callback] = (),
+        callbacks: Callback | Iterable[Callback] = (),
         on_nan: str | None = None,
         comm: Any = None,
         reduce: str = "fast",
@@ -530,11 +540,14 @@ class Model:
 
         Raises:
             DataError: the data do not fit or have no labels, a resumed training has no epochs left, a callback is
-                none, or `on_nan` is another word.
+                none or calls `fit` itself, `epochs` is no whole number from 0 on, or `on_nan` is another word.
             UsageError: the machine has too little memory.
         """
         with nullcontext(self._own_ranks) if comm is None else joined(comm, reduce) as ranks:
             with ranks.setting_up(), self._unchanged_by_errors():
+                self._require_no_training("fit")
+                callbacks = several(callbacks)
+                require_arguments(epochs, on_epoch)
                 if y is not None:
                     self.learn_columns(x, sample_weight)
                 elif any(table.input not in self.schema.tables for table in self.network.tables):
@@ -555,7 +568,6 @@ class Model:
                     sums = {what: checksum(arrays) for what, arrays in shown.items()}
                 for what, found in sums.items():
                     ranks.alike("the data", f"{what} with the checksum {found:08x}")
-                callbacks = tuple(callbacks)
                 shared = tuple(c for c in callbacks if getattr(c, "every_rank", False))
                 ranks.alike("the number of callbacks that are called on every rank", len(shared))
                 if not ranks.first:
@@ -569,9 +581,24 @@ class Model:
                         run.resume_from(self._resumed)
                         self._resumed = None
                 ranks.alike("the number of epochs", epochs)
-                with ranks.training():
+                with ranks.training(), self._trains():
                     ranks.same_start(self.compiled)
                     return run.run(epochs)
+
+    @contextmanager
+    def _trains(self) -> Iterator[None]:
+        """While `fit` trains, in the thread that holds `_fitting`."""
+        self._in_fit = True
+        try:
+            yield
+        finally:
+            self._in_fit = False
+
+    def _require_no_training(self, call: str) -> None:
+        """Waits for a `fit` of another thread to end. Raises DataError if it is this thread's: a callback calls."""
+        with self._fitting:
+            if self._in_fit:
+                raise DataError(f"a callback calls {call} of the model that is being trained: take model.copy() for it")
 
     def _compare(self, ranks: Ranks, on_nan: str, examples: int | None, dev: Any) -> None:
         """Raises DataError where ranks would take different steps: one would wait for ever for another."""
@@ -615,7 +642,7 @@ class Model:
         `steps.new_sums`."""
         with self.compiled.lock:
             first, count = self.step, -(-(len(piece.order) - done) // self.mini_batch)
-            rates = np.array([self.learning_rate(self.epoch, step) for step in range(first, first + count)])
+            rates = np.array([self._rate(self.epoch, step) for step in range(first, first + count)])
             return self._ranks.train_batches(self.compiled, *piece[:4], done, sums, rates, seconds, self.share)
 
     def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> float:
@@ -625,7 +652,7 @@ class Model:
         with self.compiled.lock:
             self._join(ALONE, 0)
             batch = self._batch(x, y, sample_weight)
-            self.compiled.net.lr = self.learning_rate(self.epoch)
+            self.compiled.net.lr = self._rate(self.epoch)
             return steps.on_batch(self.compiled, "train_step", *batch)
 
     def loss(self, x: Any, y: Any, sample_weight: Any = None) -> float:
@@ -677,8 +704,9 @@ class Model:
 
     def restore_weights(self, weights: Mapping[str, Stored]) -> None:
         """Sets these parameters: arrays by name in the language's shapes, as `copy_weights` returns them."""
+        given = {name: np.asarray(array) for name, array in weights.items()}  # views have locks of their own
         with self.compiled.lock:
-            for name, array in weights.items():
+            for name, array in given.items():
                 self.parameters[name][...] = array
 
     def take_weights(self, weights: Mapping[str, Stored]) -> None:
@@ -728,7 +756,9 @@ class Model:
         with self.compiled.lock:
             save_weights(path, self.network, self.parameters, self.schema)
 
-    def load_weights(self, path: str | Path, only: Collection[str] | None = None, strict: bool = True) -> list[str]:
+    def load_weights(
+        self, path: str | Path, only: str | Collection[str] | None = None, strict: bool = True
+    ) -> list[str]:
         """Reads parameters from a safetensors file. The ranges of `quantize int8` may be missing: a network that was
         trained in float goes on with rounding.
 
@@ -736,13 +766,16 @@ class Model:
         fit are skipped. Returns a line about each array that was skipped.
 
         Raises:
-            DataError: the file cannot be read or does not fit; the message lists the differences.
+            DataError: the file cannot be read or does not fit, when the message lists the differences; or numbers in it
+                are not finite, too large for the precision, or whole.
         """
         schema = read_schema(path)
         if self.network.open:
             self._compile(completed(self.network, schema))
         shapes = {name: view.shape for name, view in self.parameters.items()}
+        only = None if only is None else _names(only)
         found, left_out = read_weights(path, shapes, only, strict, derived.rounded_values(self.network))
+        require_weights(path, found, self.dtype)
         layers = {name.partition(".")[0] for name in found}
         whole = only is None and not left_out
         if whole:
@@ -771,9 +804,10 @@ class Model:
         """Restores the state in a checkpoint: the next `fit` continues that training.
 
         Raises:
-            DataError: the file is not a checkpoint of this network; the message lists the differences, and the model is
-                unchanged.
+            DataError: the file is not a checkpoint of this network, when the message lists the differences, or a
+                callback of `fit` calls; the model is unchanged.
         """
+        self._require_no_training("resume")
         schema = read_schema(path)
         with self._unchanged_by_errors():
             if self.network.open:
@@ -790,3 +824,8 @@ class Model:
             self.compiled.step, self.epoch, self._unfitted = position.step, position.epoch, set(position.unfitted)
             self.watched, self.lr_factor = list(position.watched), position.lr_factor
             self.fit_state = self._resumed = found.fit_state
+
+
+def _names(given: str | Collection[str]) -> tuple[str, ...]:
+    """The names of layers that a caller gives, of which one may stand alone."""
+    return (given,) if isinstance(given, str) else tuple(given)

@@ -89,6 +89,33 @@ def test_every_call_of_a_training() -> None:
         np.testing.assert_array_equal(view.numpy(), model.parameters[name].numpy(), err_msg=name)
 
 
+def test_one_callback_stands_alone() -> None:
+    model, watched = dslc.loads(SPEC), Tells()
+    model.fit(*examples(), epochs=1, callbacks=watched)
+    assert [name for name, _ in watched.calls] == ["begin", "batch", "epoch", "end"]
+    with pytest.raises(DataError, match="callbacks is a list"):
+        model.fit(*examples(), callbacks=5)
+
+
+def test_a_callback_that_trains_the_same_model_is_refused(tmp_path: Path) -> None:
+    """With `fit` or `resume`: the epochs would count twice. A copy may be trained, and the model goes on later."""
+    model, (x, y) = dslc.loads(SPEC), examples()
+    model.checkpoint(tmp_path / "c")
+
+    class Calls(Callback):
+        def __init__(self, call: Any) -> None:
+            self.call = call
+
+        def on_epoch(self, record: dict[str, float]) -> None:
+            self.call()
+
+    for name, call in (("fit", lambda: model.fit(x, y)), ("resume", lambda: model.resume(tmp_path / "c"))):
+        with pytest.raises(DataError, match=f"a callback calls {name}"):
+            model.fit(x, y, callbacks=Calls(call))
+    history = model.fit(x, y, epochs=1, callbacks=Calls(lambda: model.copy().fit(x, y, epochs=1)))
+    assert history.stopped == "epochs" and model.epoch == 3
+
+
 def test_the_mean_loss_of_the_mini_batches() -> None:
     """By the formula, with the parameters before each update."""
     model, x, y = dslc.loads(SPEC.replace("batch 8", "batch 8\n  shuffle off")), *examples()

@@ -21,6 +21,8 @@ from dslc.codegen.build import Compiler
 from dslc.compiler import check_file, check_text, plan_network
 from dslc.export.export import export_c
 from dslc.export.network import Trained, Wishes
+from dslc.export.prediction import plan_prediction
+from dslc.export.prepared import PREPARATIONS
 from dslc.layers import Example, Layer
 from dslc.proofs.reference import Interpreter
 from dslc.runtime.native.compiled import Compiled, compiled_plan
@@ -185,6 +187,43 @@ def assert_outputs_agree(exported: Export, rng: np.random.Generator) -> None:
     parameters = {n: a.astype(np.float64) for n, a in exported.trained.parameters.items()}
     wanted = Interpreter(exported.trained.network, parameters).predict(xs)
     assert_all_close(exported.outputs(xs, exported.wishes.batch), wanted, FORWARD["float32"])
+
+
+TIED = """net Tied {
+  input x: 4x8
+  code = x -> dense(3, name=d1)
+  output y = code -> dense(8, tie=d1)
+  output z = code -> flatten -> dense(5, name=d2) -> dense(12, tie=d2, bias=off)
+}
+"""
+
+
+@pytest.mark.parametrize("target", [PORTABLE, native()], ids=lambda target: target.name)
+def test_weights_that_are_turned(target: Target, tmp_path: Path, rng: np.random.Generator) -> None:
+    """Of a layer over steps and one over numbers: as NumPy, and for this machine the bits of Python."""
+    exported = export(TIED, Wishes(target, 3), tmp_path, rng)
+    assert_outputs_agree(exported, rng)
+    if target is PORTABLE:
+        return
+    model = Compiled(exported.trained.network, compiled_plan(plan_network(exported.trained.network, target)), 0)
+    for name, array in exported.trained.parameters.items():
+        model.parameters[name][...] = array
+    x = examples(exported, 3, rng)
+    made = exported.outputs({"x": x}, 3)
+    assert all(np.array_equal(found, made[name]) for name, found in predict(model, x).items())
+
+
+def test_every_preparation_is_known() -> None:
+    """What a prediction may compute from parameters alone, NumPy has to compute for an export."""
+    mixed = "train {\n  loss y: mse\n  loss z: mse\n  optimizer sgd(0.1)\n  precision mixed\n}\n"
+    texts = [*CASES.values(), TIED, TIED + mixed, *map(example_spec, EXAMPLES)]
+    kinds = {
+        kernel.operation.kind
+        for text in texts
+        for target in (PORTABLE, native())
+        for kernel in plan_prediction(check_text(text), target, 1).prepack
+    }
+    assert "turn" in kinds and kinds <= PREPARATIONS.keys()
 
 
 EXAMPLES = [example for layer in registry.every(dslc.layers, Layer).values() for example in layer.examples]

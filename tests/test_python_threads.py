@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 
 import dslc
+from dslc.codegen import build
 from dslc.runtime.model import Model
 from dslc.runtime.native import inference
 from helpers import REPO, data
@@ -233,6 +235,90 @@ def test_threads_that_need_room_at_once_have_the_most_that_one_of_them_needs() -
     model, (x, y) = dslc.loads(SMALL % "all"), learnable(100 + WORKERS)
     together(lambda number: model.loss(x[: 100 + number], y[: 100 + number]))
     assert model.batch == 99 + WORKERS
+
+
+def test_threads_that_copy_weights_between_two_models_do_not_wait_for_each_other() -> None:
+    """One this way, one the other way round; also between the parts of a model, each of which takes what is newest."""
+    first = dslc.loads(SMALL % 8)
+    second, part = first.copy(), first.part("dense1")
+    x, name = np.zeros((1, 6), np.float32), "dense1.weight"
+
+    def work(number: int) -> None:
+        mine, other = (first, second)[:: 1 if number % 2 else -1]
+        for _ in range(300):
+            mine.parameters[name][...] = other.parameters[name]
+            mine.parameters[name] = other.parameters[name]
+            mine.parameters[name][0] = other.parameters[name][0]
+            mine.restore_weights({name: other.parameters[name]})
+            (first, part)[number % 2].predict(x)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    finally:
+        sys.setswitchinterval(before)
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_a_process_that_is_forked_while_a_model_is_in_use_is_told_so() -> None:
+    """The child has a lock that is held, and no thread that would give it back; a copy works, and so do locks that are
+    free or held by the thread that forks."""
+    model, (x, y) = dslc.loads(SMALL % 8), learnable(20)
+    twin, busy, done = model.copy(), threading.Event(), threading.Event()
+
+    def work() -> None:
+        with model._fitting, model.lock:
+            busy.set()
+            done.wait(60)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    busy.wait()
+    with twin.lock:
+        child = os.fork()
+        if child == 0:
+            signal.alarm(30)
+            calls = (lambda: model.predict(x), lambda: model.fit(x, y), model.parameters["dense1.bias"].numpy)
+            try:
+                refused = [isinstance(error_of(call), dslc.DataError) for call in calls]
+                os._exit(0 if all(refused) and twin.predict(x).shape == (20, 3) else 1)
+            finally:
+                os._exit(2)
+    _, status = os.waitpid(child, 0)
+    done.set()
+    worker.join()
+    assert status == 0 and model.predict(x).shape == (20, 3)
+
+
+def test_a_process_that_is_forked_while_a_module_is_loaded_can_load_others() -> None:
+    busy = threading.Event()
+
+    def load() -> None:
+        with build._loading:
+            busy.set()
+            time.sleep(0.2)
+
+    worker = threading.Thread(target=load)
+    worker.start()
+    busy.wait()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if build._loading.acquire(timeout=5) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    worker.join()
+
+
+def error_of(call: Callable[[], object]) -> Exception | None:
+    try:
+        call()
+    except Exception as error:
+        return error
+    return None
 
 
 @pytest.fixture

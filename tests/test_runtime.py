@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -133,6 +134,35 @@ def test_parameters_are_live() -> None:
         model.parameters["dense2.bias"] = np.zeros(4)
 
 
+def test_what_was_read_cannot_be_written() -> None:
+    """It is a copy: writing to it would change nothing. What NumPy is given to keep, and `numpy()`, may be."""
+    weight = small().parameters["dense1.weight"]
+    weight[...] = 1
+    for read in (weight[0], weight[...], weight[1:, :], np.asarray(weight)):
+        with pytest.raises(ValueError, match="read-only"):
+            read[0] = 5
+    with pytest.raises(ValueError, match="read-only"):
+        weight[...].fill(5)
+    with pytest.raises(ValueError, match="copy"):
+        weight.__array__(copy=False)
+    for own in (weight.numpy(), np.array(weight), weight[...].copy()):
+        own[0] = 5
+        own += 1
+        assert own[0, 0] == 6 and weight[0, 0] == 1
+
+
+def test_operators_in_place_write() -> None:
+    weight = small().parameters["dense1.weight"]
+    weight[...] = 1
+    weight[...] += 1
+    weight[0] *= 4
+    weight[0, 1] -= 3
+    weight[1:] /= 2
+    weight[0] **= 2
+    np.testing.assert_array_equal(weight[:2, :2], [[64, 25], [1, 1]])
+    assert type(weight[...] * 2) is np.ndarray and np.isscalar(weight[...].max())
+
+
 def test_gradients_and_evaluate_change_nothing() -> None:
     model = dslc.load(REPO / "specs" / "mlp_batchnorm.net")
     before = model.copy_weights()
@@ -213,11 +243,63 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         ([[1, 2], [3]], np.zeros(2), "no array"),
         (np.full((4, 6), None), np.zeros(4), "not finite|not numbers"),
         (np.zeros((9, 6)), np.zeros(9), "at most 8"),
+        ([[10**400] * 6], [0], "whole number that is too large for float64"),
+        (np.full((1, 6), 1e300), [0], r"has 1e\+300, which is too large for float32, in example 0"),
+        (np.full((1, 6), np.inf), [0], "not finite"),
     ],
 )
 def test_data_that_do_not_fit(x: object, y: object, words: str) -> None:
     with pytest.raises(DataError, match=words):
         small().train_step(x, y)
+
+
+@pytest.mark.torch
+def test_tensors_and_matrices_that_numpy_does_not_read() -> None:
+    """The message has the calls that make an array of them."""
+    torch = pytest.importorskip("torch")
+    model, x, y = small(), torch.ones(4, 6), np.zeros(4)
+    learning = x.clone().requires_grad_()
+    for given, call in (
+        (learning, ".detach()"),
+        (learning.bfloat16(), ".detach().float()"),
+        (x.to_sparse(), ".to_dense()"),
+        (x.to("meta"), "meta"),
+        (pytest.importorskip("scipy.sparse").csr_matrix(x.numpy()), ".toarray()"),
+    ):
+        for use in (model.predict, lambda x: model.fit(x, y), lambda x: model.evaluate(x, y)):
+            with pytest.raises(DataError, match=re.escape(f"{call}") + "(,.*)?$"):
+                use(given)
+    with pytest.raises(DataError, match=re.escape("target is a tensor that NumPy does not read: pass it with .to_den")):
+        model.fit(x, torch.zeros(4).to_sparse())
+    with pytest.raises(DataError, match=re.escape(".float()")):
+        model.fit([(x.bfloat16(), y)])
+
+
+def test_arguments_that_make_no_sense() -> None:
+    model, (x, y) = small(), learnable(8)
+    for epochs in (-1, 1.5, "3", True, float("nan")):
+        with pytest.raises(DataError, match=re.escape(f"epochs is a whole number from 0 on, not {epochs!r}")):
+            model.fit(x, y, epochs=epochs)
+    assert len(model.fit(x, y, epochs=np.int64(1)).records) == 1 and model.epoch == 1
+    with pytest.raises(DataError, match="on_epoch is a function"):
+        model.fit(x, y, on_epoch=5)
+    for epoch in ("a", -1, 1.5):
+        with pytest.raises(DataError, match=f"epoch is a whole number from 0 on, not {epoch!r}"):
+            model.learning_rate(epoch)
+    with pytest.raises(DataError, match="step is a whole number"):
+        model.learning_rate(0, -1)
+
+
+def test_one_name_stands_alone(tmp_path: Path) -> None:
+    model, (x, y) = small(), learnable(8)
+    model.save(tmp_path / "m.safetensors")
+    first = model.parameters["dense1.weight"].numpy()
+    part = model.part("output", freeze="dense1")
+    part.fit(x, y, epochs=1)
+    np.testing.assert_array_equal(part.parameters["dense1.weight"], first)
+    model.parameters["dense1.weight"] = 0 * first
+    assert model.load_weights(tmp_path / "m.safetensors", only="dense1") == []
+    np.testing.assert_array_equal(model.parameters["dense1.weight"], first)
 
 
 def test_any_dtype_and_order() -> None:

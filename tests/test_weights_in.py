@@ -10,15 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from test_cli import dslc
 from torch_files import written
 
 import dslc as package
 from dslc.compiler import check_text
-from dslc.interchange.loading import weights_for
+from dslc.interchange.loading import load_into, weights_for
 from dslc.interchange.torch_file import read_torch
 from dslc.language.diagnostics import DataError
 from dslc.proofs.reference import Interpreter
+from dslc.runtime.runs.trained import read_trained
 
 Arrays = dict[str, np.ndarray]
 TINY = "net Tiny {\n  input x: 3\n  dense(4) -> relu\n  dense(2)\n}\n"
@@ -32,6 +34,35 @@ def predicted(text: str, arrays: Mapping[str, np.ndarray], x: np.ndarray) -> np.
 
 def converted(text: str, path: Path, mapping: Path | None = None) -> Mapping[str, np.ndarray]:
     return weights_for(check_text(text), path, mapping).arrays
+
+
+@pytest.mark.parametrize(
+    ("number", "dtype", "words"),
+    [
+        (np.nan, "float32", "is not finite"),
+        (1e300, "float64", r"has 1e\+300, which is too large for float32"),
+        (1, "int64", "holds int64"),
+        (1, "bool", "holds bool"),
+    ],
+)
+def test_numbers_that_are_no_weights(number: float, dtype: str, words: str, tmp_path: Path) -> None:
+    """From a file of ours, for a model and an export, and one of PyTorch; the model stays as it was."""
+    model = package.loads(TINY)
+    before = model.predict(np.ones((1, 3)))
+    ours = {name: view.numpy() for name, view in model.parameters.items()}
+    theirs = {name.replace("dense", "net."): array for name, array in ours.items()}
+    for name, arrays in (("dense2.bias", ours), ("net.2.bias", theirs)):
+        save_file(arrays | {name: np.array([0, number]).astype(dtype)}, path := tmp_path / f"{name}.safetensors")
+        with pytest.raises(DataError, match=f"{name} in .*{words}"):
+            load_into(model, path)
+    (tmp_path / "tiny.net").write_text(TINY)
+    with pytest.raises(DataError, match=f"dense2.bias in .*{words}"):
+        read_trained(str(tmp_path / "tiny.net"), str(tmp_path / "dense2.bias.safetensors"))
+    np.testing.assert_array_equal(model.predict(np.ones((1, 3))), before)
+    large = package.loads(TINY, dtype="float64")
+    if dtype == "float64":
+        large.load_weights(tmp_path / "dense2.bias.safetensors")
+        assert large.parameters["dense2.bias"][1] == 1e300
 
 
 # ------------------------------------------------------------------------------------------- PyTorch

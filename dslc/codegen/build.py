@@ -57,6 +57,8 @@ SEAL = b"dslc sha256 "
 Running = tuple[list[str], subprocess.Popen[str]]
 """A command and its process."""
 _loading = threading.Lock()
+if hasattr(os, "register_at_fork"):  # for the moment that it is held: a child would wait for it for ever
+    os.register_at_fork(before=_loading.acquire, after_in_parent=_loading.release, after_in_child=_loading.release)
 EXT_SUFFIX, SOABI = (str(sysconfig.get_config_var(name)) for name in ("EXT_SUFFIX", "SOABI"))
 """Asked for while modules are imported: threads that ask for the first one at once may get None."""
 

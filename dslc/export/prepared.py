@@ -108,6 +108,12 @@ def _rotate_filters(op: Operation, arrays: Arrays, arithmetic: Arithmetic) -> Ar
     return (np.concatenate([part.swapaxes(2, 3) for part in parts], axis=3),)
 
 
+def _turn(op: Operation, arrays: Arrays, arithmetic: Arithmetic) -> Arrays:
+    """The weights (units, inputs) of a tied layer, from those of its owner (inputs, units)."""
+    del op, arithmetic
+    return (arrays[0].T,)
+
+
 def _bf16_panels(op: Operation, arrays: Arrays, arithmetic: Arithmetic) -> Arrays:
     """Weights (units, inputs) in pairs of inputs; the last of an odd number is paired with zeros."""
     del op, arithmetic
@@ -124,5 +130,6 @@ PREPARATIONS: Mapping[str, Preparation] = {
     "pack_filters": _pack_filters,
     "widen_filters": _widen_filters,
     "rotate_filters": _rotate_filters,
+    "turn": _turn,
 }
 """By the kind of the operation."""

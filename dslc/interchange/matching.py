@@ -13,6 +13,7 @@ from dslc.ir import Network, Node
 from dslc.language.diagnostics import DataError
 from dslc.layers.dense import Dense
 from dslc.numerics import Array, np
+from dslc.runtime.training.weights import require_weights
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ def matched(network: Network, foreign: Foreign, mapping: Mapping[str, str] | Non
     """Every parameter of a network from a file. mapping: modules by layers.
 
     Raises:
-        DataError: layers or modules are left over, or shapes do not fit; the message lists all of it.
+        DataError: layers or modules are left over, or shapes do not fit, when the message lists all of it; or arrays
+            are not what `require_weights` wants.
     """
     foreign = _without_tied(network, foreign)
     layers = [node for node in network.nodes if node.parameters]
@@ -42,6 +44,9 @@ def matched(network: Network, foreign: Foreign, mapping: Mapping[str, str] | Non
             pairs, how = [(node, by_name[node.name]) for node in layers], "by name"
         else:
             pairs, how = _by_place(layers, foreign), "by place"
+    for _, module in pairs:
+        given = {f"{module.name}.{role}": array for role, array in module.arrays.items()}
+        require_weights(foreign.path, given, np.float32)
     arrays, problems = _arrays(network, pairs, foreign.layout)
     used = {module.name for _, module in pairs}
     if mapping is None:

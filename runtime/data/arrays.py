@@ -12,6 +12,7 @@ from dslc.language.diagnostics import DataError, ExampleError
 from dslc.losses.pixel_cross_entropy import PixelCrossEntropy
 from dslc.registry import name_of
 from dslc.runtime.data.frames import is_missing
+from dslc.runtime.data.given import as_array
 from dslc.runtime.data.label_sequences import as_label_sequences
 from dslc.runtime.data.lazy import portion_rows
 from dslc.runtime.data.scaling import holds_images, scaled
@@ -128,10 +129,7 @@ def as_numbers(given: Any, what: str) -> Array:
     """
     if given is None:
         raise DataError(f"{what} is missing: it is None")
-    try:
-        array = given.to_numpy() if hasattr(given, "to_numpy") else np.asarray(given)
-    except ValueError as error:
-        raise DataError(f"{what} is no array: {error}") from None
+    array = as_array(given, what)
     if array.dtype == object:
         try:
             array = np.where([is_missing(cell) for cell in array.flat], np.nan, array.reshape(-1)).reshape(array.shape)
@@ -139,6 +137,8 @@ def as_numbers(given: Any, what: str) -> Array:
         except (TypeError, ValueError):
             odd = next(cell for cell in array.flat if not _is_number(cell))
             raise DataError(f"{what} holds things that are not numbers, such as {odd!r:.40}") from None
+        except OverflowError:
+            raise DataError(f"{what} holds a whole number that is too large for float64") from None
     if array.dtype.kind in "US" and array.size:
         raise DataError(f"{what} holds text, such as {str(array.flat[0])!r:.40}; numbers are wanted")
     if array.dtype.kind not in "fiub":
@@ -151,6 +151,8 @@ def _is_number(cell: Any) -> bool:
         float(cell)
     except (TypeError, ValueError):
         return False
+    except OverflowError:
+        return True
     return True
 
 
@@ -170,11 +172,21 @@ def as_input(value: Value, given: Any, dtype: Any, keep_bytes: bool = False) -> 
         if keep_bytes and array.dtype == np.uint8:
             return np.ascontiguousarray(array.reshape(shape))
         return np.ascontiguousarray(scaled(array.reshape(shape), dtype))
-    converted = _cast(array.reshape(shape), dtype)
+    array = array.reshape(shape)
+    converted = _cast(array, dtype)
     bad = _first_not_finite(converted)
     if bad is not None:
-        raise ExampleError(f"input {value.name} is not finite (NaN or infinite) in {{}}", bad)
+        raise ExampleError(f"input {value.name} {_what_is_not_finite(array[bad], dtype)} in {{}}", bad)
     return converted
+
+
+def _what_is_not_finite(given: Array, dtype: Any) -> str:
+    """What is wrong with an example that has no finite numbers in a precision."""
+    return _too_large(given, dtype) if np.isfinite(given).all() else "is not finite (NaN or infinite)"
+
+
+def _too_large(given: Array, dtype: Any) -> str:
+    return f"has {np.nanmax(np.abs(given)):.3g}, which is too large for {np.dtype(dtype).name},"
 
 
 def _cast(array: Array, dtype: Any) -> Array:
@@ -224,9 +236,12 @@ def as_target(head: Head, given: Any, dtype: Any) -> Array:
     if array.shape[1:] != shape and not (array.ndim == 1 and head.value.elements == 1):
         expected = f"(n, {', '.join(map(str, shape))})" + (" or (n,)" if head.value.elements == 1 else "")
         raise DataError(f"target {head.name}: expected the shape {expected}, found {array.shape}")
-    converted = _cast(array.reshape(len(array), *shape), dtype)
+    array = array.reshape(len(array), *shape)
+    converted = _cast(array, dtype)
     if np.isinf(converted).any():
-        raise ExampleError(f"target {head.name} is infinite in {{}}", np.argwhere(np.isinf(converted))[0][0])
+        bad = np.argwhere(np.isinf(converted))[0][0]
+        what = "is infinite" if np.isinf(array[bad]).any() else _too_large(array[bad], dtype)
+        raise ExampleError(f"target {head.name} {what} in {{}}", bad)
     if head.loss.target_range is not None:
         least, most = head.loss.target_range
         if ((converted < least) | (converted > most)).any():

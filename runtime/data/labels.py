@@ -11,6 +11,7 @@ import numpy as np
 
 from dslc.language.diagnostics import DataError, ExampleError
 from dslc.runtime.data.examples import DataNote
+from dslc.runtime.data.given import as_array
 
 Array = np.ndarray[Any, Any]
 Label = str | int | bool
@@ -74,9 +75,9 @@ def labels_of(given: Any) -> Array | None:
     else, such as one-hot rows or fractions. Words of a frame or a list come as objects.
 
     Raises:
-        DataError: one of the labels is missing.
+        DataError: one of the labels is missing, or they are no array.
     """
-    array = np.asarray(given)
+    array = as_array(given, "the target")
     if array.dtype.kind == "U" and isinstance(given, (list, tuple)):
         array = np.asarray(given, object)  # NumPy has made words of numbers among them
     if array.ndim == 2 and array.shape[1] == 1:

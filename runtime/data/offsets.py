@@ -10,6 +10,7 @@ import numpy as np
 from dslc.ir import Network, Value
 from dslc.layers import Layer
 from dslc.runtime.data.frames import columns_of, frame_array, is_frame
+from dslc.runtime.data.given import as_array
 from dslc.runtime.data.lazy import LazyArray, portions_of
 
 Array = np.ndarray[Any, Any]
@@ -35,7 +36,7 @@ def _offset(layer: Layer, value: Value, given: Any) -> tuple[float, ...] | None:
     """The mean of each feature that lies so far from zero that rounding would blur it; None where none does."""
     if is_frame(given):
         given = frame_array(given, columns_of(given))
-    array = given if isinstance(given, LazyArray) else np.asarray(given)
+    array = given if isinstance(given, LazyArray) else as_array(given, f"input {value.name}")
     wide = array.dtype in (np.float64, np.int64, np.uint64, np.int32, np.uint32)
     if len(value.shape) != 1 or not wide or not len(array) or np.prod(array.shape[1:]) != value.elements:
         return None

@@ -15,11 +15,12 @@ from dslc.ir import Head, Network, Value
 from dslc.json_text import parsed
 from dslc.language.diagnostics import DataError, ExampleError
 from dslc.runtime.data import encoding, vocabulary
-from dslc.runtime.data.arrays import as_inputs, as_targets, by_head, by_name, require_labels
+from dslc.runtime.data.arrays import as_inputs, as_numbers, as_targets, by_head, by_name, require_labels
 from dslc.runtime.data.asked import class_count, reading_for, tells_labels
 from dslc.runtime.data.encoding import Encoded, Encoding
 from dslc.runtime.data.examples import DataNote, Dataset, Reading
 from dslc.runtime.data.frames import columns_of, frame_array, in_words, is_frame
+from dslc.runtime.data.given import as_array
 from dslc.runtime.data.label_sequences import require_alignments
 from dslc.runtime.data.labels import Classes, labels_of, learned
 from dslc.runtime.data.lazy import LazyArray, on_disk, portions_of
@@ -114,12 +115,15 @@ class Schema:
                 return self._numbered(value, given)
             refuse_half_texts(value.name, given)
         array = self._columns(value, given) if is_frame(given) else given
-        if not self.scale and holds_images(np.asarray(array), value.shape):
-            array = np.asarray(array, np.float32)
         offset = self.offsets.get(value.name)
-        if offset is None or np.size(array) != len(array) * len(offset):
+        if self.scale and offset is None:
             return array
-        return np.asarray(array, np.float64).reshape(len(array), -1) - np.array(offset)
+        array = as_array(array, f"input {value.name}")
+        if not self.scale and holds_images(array, value.shape):
+            array = np.asarray(array, np.float32)
+        if offset is None or not array.ndim or array.size != len(array) * len(offset):
+            return array
+        return as_numbers(array, f"input {value.name}").astype(np.float64).reshape(len(array), -1) - np.array(offset)
 
     def _numbered(self, value: Value, given: Any) -> Array:
         """Texts as numbers of the vocabulary."""

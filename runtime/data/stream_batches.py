@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dslc.language.diagnostics import DataError
+from dslc.runtime.data.given import as_array
 from dslc.runtime.data.stream import Stream
 
 LABELS = ("label", "labels", "target", "targets", "y")
@@ -47,9 +48,9 @@ def _columns(batch: Mapping[str, Any], said: Any, names: tuple[str, ...], what: 
 
 
 def plain(given: Any) -> Any:
-    """Arrays in place of tensors, also inside of dicts and tuples."""
+    """Arrays in place of tensors, also inside of dicts and tuples. Raises DataError where NumPy does not read one."""
     if isinstance(given, Mapping):
         return {name: plain(part) for name, part in given.items()}
     if isinstance(given, (tuple, list)) and any(hasattr(part, "detach") for part in given):
         return tuple(map(plain, given))
-    return given.detach().cpu().numpy() if hasattr(given, "detach") else given
+    return as_array(given.detach().cpu(), "a batch") if hasattr(given, "detach") else given

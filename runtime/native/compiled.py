@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -19,6 +18,7 @@ from dslc.operation import average_name, identifier, state_name
 from dslc.plan import Kept, MemoryMap, Plan
 from dslc.plan_cache import Compilation, Request
 from dslc.runtime.native.arguments import Arguments
+from dslc.runtime.native.locks import Lock
 from dslc.runtime.native.memory import Arena, require_room
 from dslc.runtime.native.parameters import Parameters, ParameterView
 
@@ -77,10 +77,16 @@ class Compiled:
 
     def __init__(self, network: Network, made: Compilation, seed: int) -> None:
         self.network, self.seed = network, seed
-        self.lock = threading.RLock()
+        self.lock = Lock()
         self.on_write: Callable[[], None] | None = None
         self._set_up(made)
         self.parameters = Parameters({p.name: self._parameter_view(p) for p in network.parameters})
+
+    def share_lock(self, lock: Lock) -> None:
+        """From now on whoever holds this lock works in the memory: that of a network with the same parameters. Views
+        that were handed out before are of no use any more."""
+        self.lock = lock
+        self.parameters = Parameters({p.name: self._parameter_view(p) for p in self.network.parameters})
 
     def _set_up(self, made: Compilation) -> None:
         """Allocates memory and looks up functions. Raises UsageError if the machine has too little memory; nothing is

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
@@ -18,6 +17,7 @@ from dslc.quantization.c_source import Printed, print_c
 from dslc.quantization.memory import place
 from dslc.quantization.program import Program
 from dslc.runtime.native.compiled import process_pool
+from dslc.runtime.native.locks import Lock
 from dslc.target import Target
 
 Array = np.ndarray[Any, Any]
@@ -51,7 +51,7 @@ class CompiledIntegers:
         self.program, self.target = program, target
         self.trained = replace(trained, offsets={})  # the inputs come without them
         self.threads = cores.available_cores() if wanted == "auto" else wanted
-        self._building = threading.Lock()
+        self._building = Lock()
         self._memories: list[Any] = []
         self._work_ns = program.multiply_adds * NS_A_PRODUCT
         self._elements = program.tensor(program.endings[0].tensor).elements

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
@@ -9,14 +10,46 @@ from typing import Any
 import numpy as np
 
 from dslc.layout import Layout
+from dslc.runtime.native.locks import Lock
 
 Array = np.ndarray[Any, Any]
 PIECE = 1 << 18
 """How many numbers are looked at, copied or written at a time."""
 
 
+def _in_place(operator: Callable[[Any, Any], Any]) -> Any:
+    """An operator such as `+=`, which makes another array where this one may not be written."""
+
+    def apply(self: Array, other: Any) -> Any:
+        return in_place(self, other) if self.flags.writeable else operator(np.asarray(self), other)
+
+    in_place = getattr(np.ndarray, f"__i{operator.__name__.strip('_')}__")
+    return apply
+
+
+class ReadOnly(Array):
+    """Numbers that were read from a network, which NumPy refuses to write: it would change a copy. `view[...] += 1`
+    reads, adds and writes, so its operator leaves them and makes another array. What is computed from them is a plain
+    array."""
+
+    __iadd__, __isub__, __imul__ = map(_in_place, (operator.add, operator.sub, operator.mul))
+    __itruediv__, __ifloordiv__ = map(_in_place, (operator.truediv, operator.floordiv))
+    __imod__, __ipow__ = map(_in_place, (operator.mod, operator.pow))
+
+    def __array_wrap__(self, array: Array, context: Any = None, return_scalar: bool = False) -> Any:
+        return np.asarray(array)[()]
+
+
+def _read_only(array: Array) -> Array:
+    found = array.view(ReadOnly)
+    found.flags.writeable = False
+    return found
+
+
 class ParameterView:
-    """One array in the memory of the compiled network. Reading unpacks it; writing packs it and stores it at once.
+    """One array in the memory of the compiled network. Reading, `view[...]` and `np.asarray(view)`, unpacks it into a
+    copy that cannot be written; writing, `view[...] = array`, `view[0, 2] = 5` or `view[...] *= 2`, packs it and stores
+    it at once. `numpy()` and `np.array(view)` are copies of your own.
 
     stored: returns the memory and its layout; called for every access, since a network that grows moves to other
     memory. lock: held during every access. writing, changed: called before and after every write.
@@ -44,7 +77,7 @@ class ParameterView:
         return dtype
 
     def numpy(self) -> Array:
-        """A copy in the language's shape."""
+        """A copy in the language's shape, to be changed at will; the network stays as it is."""
         with self._lock:
             memory, layout = self._stored()
             return layout.unpack(memory)
@@ -66,7 +99,7 @@ class ParameterView:
         with self._lock:
             memory, layout = self._stored()
             own = memory.copy()
-            return ParameterView(self.name, self._lock, lambda: (own, layout))
+            return ParameterView(self.name, Lock(), lambda: (own, layout))
 
     def take(self, other: ParameterView) -> None:
         """Takes the values of a view that is stored as this is, or was before the network has grown."""
@@ -94,13 +127,19 @@ class ParameterView:
             self._changed()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if copy is False:
+            raise ValueError(f"{self.name} is stored in a layout of its own: it is read as a copy")
         found = self.numpy()
-        return found if dtype is None else found.astype(dtype)
+        found = found if dtype is None else found.astype(dtype, copy=False)
+        found.flags.writeable = bool(copy)
+        return found
 
     def __getitem__(self, index: Any) -> Any:
-        return self.numpy()[index]
+        found = self.numpy()[index]
+        return _read_only(found) if isinstance(found, np.ndarray) else found
 
     def __setitem__(self, index: Any, value: Any) -> None:
+        value = np.asarray(value)  # before the lock is held: a view of another network has one too
         with self._lock:
             self._writing()
             memory, layout = self._stored()

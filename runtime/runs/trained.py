@@ -17,7 +17,7 @@ from dslc.runtime.data.schema import Schema
 from dslc.runtime.runs.checkpoints import CHECKPOINT, note_unfinished
 from dslc.runtime.runs.folder import WEIGHTS
 from dslc.runtime.training.checkpoint import BEST, LAST, position_of
-from dslc.runtime.training.weights import differences, read_arrays, read_schema, require_run
+from dslc.runtime.training.weights import differences, read_arrays, read_schema, require_run, require_weights
 
 Array = np.ndarray[Any, Any]
 
@@ -59,6 +59,7 @@ def _fitting(network: Network, path: Path, run: str | None = None) -> Trained:
     shapes = {p.name: p.shape for p in network.parameters}
     if problems := differences(arrays, shapes):
         raise DataError(f"the weights in {path} do not fit this network:\n  " + "\n  ".join(problems))
+    require_weights(path, arrays, network.dtype)
     return trained(network, arrays, read_schema(path))
 
 

@@ -49,6 +49,15 @@ class Callback:
         """Called when training has ended, however it did, with the weights that are kept in place."""
 
 
+def several(given: Callback | Iterable[Callback]) -> tuple[Callback, ...]:
+    """The callbacks that a caller gives, of whom one may stand alone. Raises DataError if it is nothing of the kind."""
+    if isinstance(given, Callback):
+        return (given,)
+    if not isinstance(given, Iterable):
+        raise DataError(f"callbacks is a list of objects derived from dslc.callbacks.Callback, not {given!r}")
+    return tuple(given)
+
+
 class Callbacks:
     """Several callbacks as one. If some return a word, the first counts; all are called.
 

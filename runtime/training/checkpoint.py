@@ -24,7 +24,7 @@ from dslc.runtime.data.schema import Schema
 from dslc.runtime.native.parameters import Stored, copied, is_finite
 from dslc.runtime.training.compatibility import changed_settings, differences
 from dslc.runtime.training.history import History
-from dslc.runtime.training.weights import DATA, read_arrays, write_arrays
+from dslc.runtime.training.weights import DATA, read_arrays, require_weights, write_arrays
 from dslc.runtime.training.weights import differences as array_differences
 
 Array = np.ndarray[Any, Any]
@@ -208,7 +208,8 @@ def read(path: str | Path, network: Network, parameters: Shapes, states: Shapes)
     `train` that have changed.
 
     Raises:
-        DataError: the file is not a checkpoint, or one of another network; the message lists the differences.
+        DataError: the file is not a checkpoint, or one of another network, when the message lists the differences; or
+            its numbers are not what `require_weights` wants.
     """
     arrays, about = read_arrays(path)
     position, theirs = position_of(path, about), _network(path, about)
@@ -223,6 +224,7 @@ def read(path: str | Path, network: Network, parameters: Shapes, states: Shapes)
     )
     if problems:
         raise DataError(f"the arrays in {path} are not those of its own spec:\n  " + "\n  ".join(problems))
+    require_weights(path, arrays, network.dtype)
     for change in changed_settings(theirs, network):
         warnings.warn(f"training continues with another setting: {change}", stacklevel=3)
     last, best, state = ({n: arrays[p + n] for n in groups.get(p, ())} for p in (LAST, BEST, STATE))

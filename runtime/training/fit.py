@@ -200,7 +200,7 @@ class Fit:
         if self.dev is not None:
             record |= {f"dev_{key}": value for key, value in model.evaluate_together(*self.dev).items()}
         record |= self.measured
-        record |= {"lr": model.learning_rate(number, model.step - 1), "seconds": time.perf_counter() - started}
+        record |= {"lr": model.learning_rate(number, max(model.step - 1, 0)), "seconds": time.perf_counter() - started}
         record = self.ranks.agreed(record)
         with undisturbed(), model.lock:  # a checkpoint taken by another thread has all of it or nothing
             model.epoch += 1
@@ -286,7 +286,7 @@ class Fit:
         if not self.callbacks.listening:
             return None
         epoch, step = self.model.epoch, self.model.step
-        lr = self.model.learning_rate(epoch, step - 1)
+        lr = self.model.learning_rate(epoch, max(step - 1, 0))
         return self.callbacks.batch({"epoch": epoch + 1.0, "step": step, "examples": done, "loss": loss, "lr": lr})
 
     def _yield_to_threads(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from threading import RLock
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from dslc.ir import Network, Training
 from dslc.planning.planner import Options
 from dslc.runtime.data.parts import Share
+from dslc.runtime.native.locks import Lock
 from dslc.runtime.native.parameters import Stored
 from dslc.runtime.training.checkpoint import FitState
 from dslc.runtime.training.pieces import Piece
@@ -33,7 +33,7 @@ class Trainable(Protocol):
     fit_state: FitState | None
 
     @property
-    def lock(self) -> RLock:
+    def lock(self) -> Lock:
         """Held while the network's memory is in use."""
 
     @property

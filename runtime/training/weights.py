@@ -176,6 +176,23 @@ def _require_layers(only: Collection[str], shapes: Mapping[str, tuple[int, ...]]
         )
 
 
+def require_weights(path: str | Path, arrays: Mapping[str, Array], dtype: Any) -> None:
+    """Before a network of this precision takes arrays of a file, by the file's names.
+
+    Raises:
+        DataError: one holds something else than numbers with a fraction, or numbers that are none or become infinite.
+    """
+    for name, array in arrays.items():
+        if array.dtype.kind != "f":
+            raise DataError(f"{name} in {path} holds {array.dtype}: weights are float32 or float64")
+        if not np.isfinite(array).all():
+            raise DataError(f"{name} in {path} is not finite (NaN or infinite)")
+        if array.dtype.itemsize <= np.dtype(dtype).itemsize:
+            continue
+        if (largest := float(np.abs(array).max(initial=0))) > np.finfo(dtype).max:
+            raise DataError(f"{name} in {path} has {largest:.3g}, which is too large for {np.dtype(dtype).name}")
+
+
 def differences(found: Mapping[str, Array], wanted: Mapping[str, tuple[int, ...]]) -> list[str]:
     """How the arrays of a file differ from the shapes that a network wants, a line each."""
     missing = [f"{name} {shape} is not in the file" for name, shape in wanted.items() if name not in found]
