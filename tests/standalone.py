@@ -44,7 +44,7 @@ class Toolchain:
     name: str
     target: Target
     compiler: str = "gcc"
-    flags: tuple[str, ...] = ("-O2",)
+    flags: tuple[str, ...] = ("-O1",)
     emulator: tuple[str, ...] = ()
 
     def command(self, source: Path, executable: Path) -> list[str]:

@@ -33,7 +33,7 @@ NEON = Toolchain(
     "aarch64",
     TARGETS["aarch64"],
     "aarch64-linux-gnu-gcc",
-    ("-static",),
+    ("-O1", "-static"),
     ("qemu-aarch64",),
 )
 WATCH = ("-O0", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
