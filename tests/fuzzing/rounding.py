@@ -33,9 +33,6 @@ WITHIN = (Attention, GroupNormalization, LayerNorm, RowNorm)
 """Layers in which rounding of one number moves many alike: attention's keys may hardly differ, and where a mean or a
 norm is off, so is all that it divides."""
 
-SUMMED = ("bias", "beta", "gamma")
-"""Parameters whose gradients are sums over all examples and pixels, by role."""
-
 
 @dataclass
 class Rounded(Interpreter):
@@ -51,7 +48,9 @@ class Rounded(Interpreter):
         return x + self.eps * self.random.uniform(-1, 1, x.shape) * np.where(np.isfinite(size), size, 0)
 
     def __post_init__(self) -> None:
-        nodes = tuple(replace(node, layer=RoundedLayer(node.layer, self.off)) for node in self.network.nodes)
+        nodes = tuple(
+            replace(node, layer=RoundedLayer(node.layer, self.off, self.network.dtype)) for node in self.network.nodes
+        )
         self.network = replace(self.network, nodes=nodes)
 
     def run(self, inputs: Mapping[str, Array], training: bool) -> tuple[Arrays, dict[str, Reference]]:
@@ -87,8 +86,8 @@ class RoundedLayer(Layer):
     """A layer that takes rounded parameters, and rounds what flows out of it and back; within the layers of `WITHIN`
     every step is rounded."""
 
-    def __init__(self, layer: Layer, off: Callable[..., Array]) -> None:
-        self.layer, self.off = layer, off
+    def __init__(self, layer: Layer, off: Callable[..., Array], dtype: str) -> None:
+        self.layer, self.off, self.dtype = layer, off, dtype
         self.mixes, self.by_slice, self.of_target = layer.mixes, layer.by_slice, layer.of_target  # type: ignore[misc]
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
@@ -105,17 +104,22 @@ class RoundedLayer(Layer):
             if deviation is not None:  # gamma / deviation * (dy - (slope * x + shift))
                 slope = np.abs(dps["gamma"]) / (x.size // x.shape[-1]) / deviation
                 beside = np.abs(p["gamma"]) / deviation * (np.abs(dy) + slope * np.abs(x))
-                terms = np.abs(dy * x) / deviation  # sum of dy * x, less that of dy times the mean
-                sums["gamma"] = terms.reshape(-1, x.shape[-1]).sum(axis=0)
-            # Where all of dy are alike, a long sum of them is mostly rounded one way.
-            often = {role: np.sqrt(dy.size / dps[role].size) for role in SUMMED if role in dps}
-            dps = {role: self.off(np.asarray(dp), sums[role] * often.get(role, 1.0)) for role, dp in dps.items()}
+                terms = dy * x / deviation  # sum of dy * x, less that of dy times the mean
+                sums["gamma"] = np.abs(terms).reshape(-1, x.shape[-1]).sum(axis=0) + self._drift(terms)
+            sums |= {role: np.maximum(sums[role], self._drift(dy)) for role in ("bias", "beta") if role in dps}
+            dps = {role: self.off(np.asarray(dp), sums[role]) for role, dp in dps.items()}
             return tuple(self.off(np.asarray(dx), beside if dx.shape == dy.shape else 0.0) for dx in dxs), dps
 
         beside: Array | float = x if x.shape == exact.y.shape else 0.0
         if deviation is not None:  # gamma / deviation * x + shift
             beside = p["gamma"] / deviation * x
         return Reference(self.off(np.asarray(exact.y), beside), pull, exact.updates)
+
+    def _drift(self, terms: Array) -> Array:
+        """By how many eps the sum over examples and pixels is off where they are added up one by one: where they are
+        alike, each is rounded the same way."""
+        rows = terms.reshape(-1, terms.shape[-1]).astype(self.dtype)
+        return np.abs(rows.cumsum(axis=0)[-1] - rows.sum(axis=0, dtype=np.longdouble)) / np.finfo(self.dtype).eps
 
     def _within(self, x: Array) -> Array:
         """The numbers of x as the layer computes with them."""
