@@ -193,7 +193,7 @@ def test_bias_and_variance(tiny: Path) -> None:
     other = dslc("evaluate", "runs/tiny-1", "--data", "other.csv", *data[2:], "--human-error", 0, cwd=tiny)
     assert other.returncode == 1 and "does not say how other.csv was split" in other.stderr
     (tiny / "runs" / "tiny-1" / "split.json").write_text("{}")
-    assert "cannot read" in dslc(*arguments, cwd=tiny).stderr
+    assert "is damaged" in dslc(*arguments, cwd=tiny).stderr
 
 
 def test_train_from_csv_with_json_progress(tiny: Path) -> None:

@@ -602,7 +602,7 @@ def test_wrong_numbers_are_found_by_verify(what: str, monkeypatch: pytest.Monkey
     assert all(row.ok for row in verify(model, 4))
     changes = {
         "a formula is lost": context("predict", "small_batch", "conv1_forward_small_batch", formula=X),
-        "windows one off": context("predict", "small_batch", "relu1_out_small_batch_pad", before=0),
+        "windows one off": context("predict", "small_batch", "image_in_pad", before=0),
     }
 
     def compile_faulty(plan: Plan) -> build.Library:

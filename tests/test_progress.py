@@ -59,7 +59,7 @@ def test_kinds() -> None:
 
 @pytest.mark.parametrize("kind", ["plain", "json", "bar"])
 def test_progress_that_cannot_be_written_ends(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At the first failure, and training is not told."""
+    """At the first failure, and training is not told; a bar is stopped then, for which it may write once more."""
 
     class Full(io.StringIO):
         failures = 0
@@ -73,7 +73,8 @@ def test_progress_that_cannot_be_written_ends(kind: str, monkeypatch: pytest.Mon
     progress = UntilItFails(make_progress(kind))
     progress.begin(2, 64)
     progress.advance(1, 32, 1.0)
-    for epoch in (1, 2):
-        progress.epoch({"epoch": epoch, "loss": 1.0, "lr": 0.1, "seconds": 1.0})
+    progress.epoch({"epoch": 1, "loss": 1.0, "lr": 0.1, "seconds": 1.0})
+    failures = full.failures
+    progress.epoch({"epoch": 2, "loss": 1.0, "lr": 0.1, "seconds": 1.0})
     progress.end()
-    assert full.failures == 1
+    assert 1 <= full.failures == failures
