@@ -27,6 +27,8 @@ OPTIMIZING = {"optimized": None, "trains": "-O1 -fno-lto"}
 """How marks have networks compiled; None is as for users."""
 IN_A_MOMENT = "-O0 -fno-lto"
 """For networks that run for a moment: most of the time of their tests is that of the compiler."""
+LONG = ("test_docs.py", "test_reproducible.py")
+"""Files with tests of minutes come first: a core that began one of these last would keep the others waiting."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,9 +49,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out what the options leave out. The examples of documents begin first: some take minutes, and a core
-    that began one last would keep the others waiting."""
-    items.sort(key=lambda item: item.path.name != "test_docs.py")
+    """Puts the tests into order, and leaves out what the options leave out."""
+    items.sort(key=lambda item: item.path.name not in LONG)
     quick, rest = config.getoption("--quick"), config.getoption("--rest")
     if not quick and not rest:
         return
