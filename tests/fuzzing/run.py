@@ -81,7 +81,7 @@ def _serve(pipe: Connection, cache: str) -> None:
     os.environ["DSLC_CACHE"] = cache
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     all_threads_come(setattr)
-    with suppress(EOFError):
+    with suppress(EOFError, BrokenPipeError):
         while True:
             case = pipe.recv()
             try:
