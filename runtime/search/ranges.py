@@ -42,16 +42,16 @@ def searched(network: Network, fixed: Mapping[str, object]) -> tuple[ParamValue,
     return left
 
 
-def as_taken(param: ParamValue, checks: Callable[[float], bool]) -> ParamValue:
+def as_taken(param: ParamValue, checked: Callable[[float], Network | None]) -> ParamValue:
     """The param, with a range of whole numbers where the file takes no others: it checks with that of the file, and not
-    with a fraction near it. checks: whether the file does with a value. A note tells it."""
+    with a fraction near it. checked: the network with a value, None where the file does not check. A note tells it."""
     assert param.range is not None
     kind, value = param.range.kind, param.value
     if kind not in WHOLE or not isinstance(value, (int, float)) or value != int(value):
         return param
     low, high = (float(b) for b in param.range.bounds)  # type: ignore[arg-type]
     far = high if high - value > value - low else low
-    if checks(value + BESIDE * max(-1.0, min(1.0, far - value))):
+    if checked(value + BESIDE * max(-1.0, min(1.0, far - value))):
         return param
     warnings.warn(f"{param.name} is drawn in whole numbers: the file takes no others", DataNote, stacklevel=3)
     return replace(param, range=Range(WHOLE[kind], (math.ceil(low), math.floor(high))))

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from dslc.checker.overrides import as_params
 from dslc.compiler import check_file
 from dslc.cores import Threads, available_cores
-from dslc.ir import Training
+from dslc.ir import Network, Training
 from dslc.language.diagnostics import DataError, SpecError, UsageError
 from dslc.language.parse import parse, read
 from dslc.objective import MEASURED, higher_is_better
@@ -97,7 +97,7 @@ class Search:
         if settings.pareto and settings.pruner != "none":
             raise UsageError("trials are pruned by one metric: leave --prune or --pareto out")
         ranges = searched(self.network, self.fixed)
-        self.ranges = tuple(as_taken(param, partial(self._checks, param.name)) for param in ranges)
+        self.ranges = tuple(as_taken(param, partial(self._with, param.name)) for param in ranges)
         self.largest_batch = self._largest_batch()
         self.metric = metric_of(training)
         self.metrics = (self.metric.name, *(against(name, training) for name in settings.pareto))
@@ -118,23 +118,20 @@ class Search:
         )
         require_same_search(self.study, self.ranges, identity(self.network, self.epochs, self.dataset))
 
-    def _checks(self, name: str, value: object) -> bool:
-        """Whether the file does with this value of a param."""
+    def _with(self, name: str, value: object) -> Network | None:
+        """The network with this value of a param; None where the file does not check with it."""
         with suppress(SpecError):
-            check_file(self.settings.spec, {**self.fixed, name: value})
-            return True
-        return False
+            return check_file(self.settings.spec, {**self.fixed, name: value})
+        return None
 
     def _largest_batch(self) -> int:
         """The largest mini-batch where one param is at an end of its range, which trials are compiled for: for others
         nothing has to be compiled then."""
-        found = [self.network.training]
+        found = [self.network]
         for param in self.ranges:
             assert param.range is not None
-            for value in param.range.bounds:
-                with suppress(SpecError):
-                    found.append(check_file(self.settings.spec, {**self.fixed, param.name: value}).training)
-        return max((training.batch or 0 for training in found if training is not None), default=0)
+            found += filter(None, (self._with(param.name, value) for value in param.range.bounds))
+        return max((network.training.batch or 0 for network in found if network.training is not None), default=0)
 
     def _capacity(self, training: Training | None) -> int | None:
         """How many examples a trial is compiled for; None for as many as its mini-batch has, where that decides on
